@@ -1,0 +1,47 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstddef>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "common/unique_fd.h"
+
+namespace vmsilo {
+
+// open(2) with O_CLOEXEC, retried on EINTR. The message names the path.
+absl::StatusOr<UniqueFd> Open(const std::string& path, int flags,
+                              mode_t mode = 0);
+absl::StatusOr<UniqueFd> OpenAt(int dirfd, const std::string& path, int flags,
+                                mode_t mode = 0);
+
+// openat2(2) below `dirfd`: follows no symbolic link and leaves `dirfd` by no
+// means, neither by `..` nor by an absolute path. For every path that someone
+// less privileged can write to.
+absl::StatusOr<UniqueFd> OpenBeneath(int dirfd, const std::string& path,
+                                     int flags, mode_t mode = 0);
+
+// As OpenBeneath for an absolute path; no component may be a symbolic link.
+absl::StatusOr<UniqueFd> OpenNoSymlinks(const std::string& path, int flags,
+                                        mode_t mode = 0);
+
+// The whole of a file that has at most `max` bytes; ResourceExhausted if it
+// has more. Files in /proc and /sys work, pipes too.
+absl::StatusOr<std::string> ReadFile(const std::string& path, size_t max);
+absl::StatusOr<std::string> ReadFileAt(int dirfd, const std::string& path,
+                                       size_t max);
+absl::StatusOr<std::string> ReadAll(int fd, size_t max);
+
+// Writes everything to a blocking descriptor.
+absl::Status WriteAll(int fd, absl::string_view bytes);
+
+// Gives `path` the content and mode at once: readers see the old file or the
+// new one, after a power cut too. A failure leaves the old file, and nothing
+// else behind.
+absl::Status WriteFileAtomically(const std::string& path,
+                                 absl::string_view content, mode_t mode);
+
+}  // namespace vmsilo
