@@ -1,0 +1,161 @@
+#include "config/layout.h"
+
+#include <cctype>
+#include <cstdint>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "config/stable_hash.h"
+
+namespace vmsilo::layout {
+namespace {
+
+// useradd(8) and utmp stop at 31 and 32 bytes; systemd's own limit is 31 for
+// DynamicUser=.
+constexpr size_t kMaxUserName = 31;
+
+std::string Unit(absl::string_view vm, absl::string_view role) {
+  return absl::StrCat("vmsilo-", vm, "-", role, ".service");
+}
+
+}  // namespace
+
+std::string RuntimeDir(absl::string_view vm) {
+  return absl::StrCat(kRuntimeRoot, "/", vm);
+}
+std::string RuntimeDirBelowRun(absl::string_view vm) {
+  return absl::StrCat("vmsilo/", vm);
+}
+std::string CommandSocket(absl::string_view vm) {
+  return absl::StrCat(RuntimeDir(vm), "/command.socket");
+}
+
+std::string VmDir(absl::string_view vm) {
+  return absl::StrCat(RuntimeDir(vm), "/vm");
+}
+std::string QemuControlSocket(absl::string_view vm) {
+  return absl::StrCat(VmDir(vm), "/qemu-control.socket");
+}
+std::string QemuBalloonSocket(absl::string_view vm) {
+  return absl::StrCat(VmDir(vm), "/qemu-balloon.socket");
+}
+std::string QemuUsbSocket(absl::string_view vm) {
+  return absl::StrCat(VmDir(vm), "/qemu-usb.socket");
+}
+std::string CrosvmControlSocket(absl::string_view vm) {
+  return absl::StrCat(VmDir(vm), "/crosvm-control.socket");
+}
+std::string CloudHypervisorControlSocket(absl::string_view vm) {
+  return absl::StrCat(VmDir(vm), "/cloud-hypervisor-control.socket");
+}
+std::string ControlSocket(absl::string_view vm, config::Hypervisor hypervisor) {
+  return absl::StrCat(VmDir(vm), "/", config::ToString(hypervisor),
+                      "-control.socket");
+}
+std::string VsockSocket(absl::string_view vm) {
+  return absl::StrCat(VmDir(vm), "/vsock.socket");
+}
+std::string ConsoleFile(absl::string_view vm) {
+  return absl::StrCat(VmDir(vm), "/console.log");
+}
+std::string Overlay(absl::string_view vm, config::OverlayType type) {
+  return absl::StrCat(kOverlayDir, "/", vm, ".", config::ToString(type));
+}
+std::string ControlSocketLink(absl::string_view vm,
+                              config::Hypervisor hypervisor) {
+  return absl::StrCat(RuntimeDir(vm), "/", config::ToString(hypervisor),
+                      "-control.socket");
+}
+
+std::string ConsoleDir(absl::string_view vm) {
+  return absl::StrCat(RuntimeDir(vm), "/console.d");
+}
+std::string ConsoleBackendSocket(absl::string_view vm) {
+  return absl::StrCat(ConsoleDir(vm), "/backend.socket");
+}
+std::string ConsolePty(absl::string_view vm) {
+  return absl::StrCat(ConsoleDir(vm), "/pty");
+}
+std::string Console(absl::string_view vm) {
+  return absl::StrCat(RuntimeDir(vm), "/console");
+}
+
+std::string WaylandDir(absl::string_view vm) {
+  return absl::StrCat(RuntimeDir(vm), "/wayland");
+}
+std::string WaylandSocket(absl::string_view vm) {
+  return absl::StrCat(WaylandDir(vm), "/wayland.socket");
+}
+std::string GpuDir(absl::string_view vm) {
+  return absl::StrCat(RuntimeDir(vm), "/gpu");
+}
+std::string GpuSocket(absl::string_view vm) {
+  return absl::StrCat(GpuDir(vm), "/gpu.socket");
+}
+std::string GpuShaderCache(absl::string_view vm) {
+  return absl::StrCat(GpuDir(vm), "/shader-cache");
+}
+std::string SoundDir(absl::string_view vm) {
+  return absl::StrCat(RuntimeDir(vm), "/sound");
+}
+std::string SoundSocket(absl::string_view vm) {
+  return absl::StrCat(SoundDir(vm), "/sound.socket");
+}
+std::string VirtiofsDir(absl::string_view vm, absl::string_view tag) {
+  return absl::StrCat(RuntimeDir(vm), "/virtiofs/", tag);
+}
+std::string VirtiofsSocket(absl::string_view vm, absl::string_view tag) {
+  return absl::StrCat(VirtiofsDir(vm, tag), "/virtiofs.socket");
+}
+
+std::string UserRuntimeDir(const config::User& user) {
+  return absl::StrCat("/run/user/", user.uid);
+}
+
+std::string HypervisorUser(absl::string_view vm) {
+  // systemd wants letters, digits, '_' and '-'; a dot would make the unit
+  // fail at start (217/USER on some versions).
+  std::string name = absl::StrCat("vmsilo-", vm);
+  bool is_plain = name.size() <= kMaxUserName;
+  for (char& c : name) {
+    if (!absl::ascii_isalnum(static_cast<unsigned char>(c)) && c != '_' &&
+        c != '-') {
+      c = '_';
+      is_plain = false;
+    }
+  }
+  if (is_plain) return name;
+  const std::string hash =
+      absl::StrFormat("-%08x", static_cast<uint32_t>(config::StableHash(vm)));
+  return absl::StrCat(name.substr(0, kMaxUserName - hash.size()), hash);
+}
+
+std::string SocketUnit(absl::string_view vm) {
+  return absl::StrCat("vmsilo-", vm, ".socket");
+}
+std::string ProxyTemplate(absl::string_view vm) {
+  return absl::StrCat("vmsilo-", vm, "@.service");
+}
+std::string PrepUnit(absl::string_view vm) { return Unit(vm, "prep"); }
+std::string VmUnit(absl::string_view vm) { return Unit(vm, "vm"); }
+std::string ConsoleRelayUnit(absl::string_view vm) {
+  return Unit(vm, "console-relay");
+}
+std::string VirtiofsdUnit(absl::string_view vm, absl::string_view tag) {
+  return Unit(vm, absl::StrCat("virtiofsd-", tag));
+}
+std::string SoundUnit(absl::string_view vm) { return Unit(vm, "sound"); }
+std::string TrayUnit(absl::string_view vm) { return Unit(vm, "tray"); }
+std::string WaylandSeccontextUnit(absl::string_view vm) {
+  return Unit(vm, "wayland-seccontext");
+}
+std::string GpuUnit(absl::string_view vm) { return Unit(vm, "gpu"); }
+std::string UsbAttachUnit(absl::string_view vm) {
+  return Unit(vm, "usb-attach");
+}
+std::string SessionBindUnit(absl::string_view vm) {
+  return Unit(vm, "session-bind");
+}
+
+}  // namespace vmsilo::layout

@@ -1,0 +1,117 @@
+#pragma once
+
+#include <string>
+
+#include "absl/strings/string_view.h"
+#include "config/config.h"
+
+// Names on the host that more than one program uses: files, units and users.
+// Everything that names one of them calls a function of this header.
+//
+// `vm` is a silo's name, already checked: letters, digits, '_', '.' and '-',
+// and it begins with a letter or digit.
+namespace vmsilo::layout {
+
+// ---- Directories and files ------------------------------------------------
+
+inline constexpr absl::string_view kRuntimeRoot = "/run/vmsilo";
+inline constexpr absl::string_view kStateRoot = "/var/lib/vmsilo";
+inline constexpr absl::string_view kOverlayDir = "/var/lib/vmsilo/overlays";
+inline constexpr absl::string_view kHomeTemplate =
+    "/var/lib/vmsilo/home-template";
+inline constexpr absl::string_view kManifest = "/var/lib/vmsilo/manifest.json";
+// Host-wide; a silo's name cannot begin with a dot.
+inline constexpr absl::string_view kBalloondDir = "/run/vmsilo/.balloond";
+inline constexpr absl::string_view kUsbDir = "/run/vmsilo/.usb";
+inline constexpr absl::string_view kUsbControlSocket =
+    "/run/vmsilo/.usb/control.socket";
+
+inline constexpr absl::string_view kConfigFile = "/etc/vmsilo/vmsilo.toml";
+inline constexpr absl::string_view kVendorConfigFile =
+    "/usr/lib/vmsilo/vmsilo.toml";
+
+// /run/vmsilo/NAME: root's, mode 0755.
+std::string RuntimeDir(absl::string_view vm);
+// The same relative to /run, as RuntimeDirectory= wants it.
+std::string RuntimeDirBelowRun(absl::string_view vm);
+
+// The person's way in: the user's, mode 0600.
+std::string CommandSocket(absl::string_view vm);
+
+// The hypervisor's own directory and what it makes there.
+std::string VmDir(absl::string_view vm);
+std::string QemuControlSocket(absl::string_view vm);
+std::string QemuBalloonSocket(absl::string_view vm);
+std::string QemuUsbSocket(absl::string_view vm);
+std::string CrosvmControlSocket(absl::string_view vm);
+std::string CloudHypervisorControlSocket(absl::string_view vm);
+// The socket that `power-off` and `vmsilo status` use, by hypervisor.
+std::string ControlSocket(absl::string_view vm, config::Hypervisor hypervisor);
+// Hybrid vsock (Cloud Hypervisor, vhost-device-vsock).
+std::string VsockSocket(absl::string_view vm);
+// Where the console goes with `console = "file"`.
+std::string ConsoleFile(absl::string_view vm);
+// A qcow2 root overlay, and Cloud Hypervisor's or QEMU's other private files,
+// are kOverlayDir/NAME.raw and .qcow2.
+std::string Overlay(absl::string_view vm, config::OverlayType type);
+
+// Links that root makes in /run/vmsilo/NAME for programs that know the
+// prototype's names; they lead to the files of VmDir().
+std::string ControlSocketLink(absl::string_view vm,
+                              config::Hypervisor hypervisor);
+
+std::string ConsoleDir(absl::string_view vm);
+// The relay listens, the hypervisor connects (QEMU and Cloud Hypervisor: the
+// other way round).
+std::string ConsoleBackendSocket(absl::string_view vm);
+// A link to the relay's terminal.
+std::string ConsolePty(absl::string_view vm);
+// /run/vmsilo/NAME/console, a link to ConsolePty().
+std::string Console(absl::string_view vm);
+
+std::string WaylandDir(absl::string_view vm);
+std::string WaylandSocket(absl::string_view vm);
+std::string GpuDir(absl::string_view vm);
+std::string GpuSocket(absl::string_view vm);
+std::string GpuShaderCache(absl::string_view vm);
+std::string SoundDir(absl::string_view vm);
+std::string SoundSocket(absl::string_view vm);
+std::string VirtiofsDir(absl::string_view vm, absl::string_view tag);
+std::string VirtiofsSocket(absl::string_view vm, absl::string_view tag);
+
+// /run/user/UID and what is in it.
+std::string UserRuntimeDir(const config::User& user);
+
+// ---- Users ----------------------------------------------------------------
+
+// The user that a silo's hypervisor runs as: "vmsilo-NAME". Names that would
+// be longer than the 31 bytes that Linux's tools accept, or that hold a
+// character that systemd refuses in user names, are cut and end in a hash.
+std::string HypervisorUser(absl::string_view vm);
+
+// ---- Units ----------------------------------------------------------------
+
+std::string SocketUnit(absl::string_view vm);        // vmsilo-NAME.socket
+std::string ProxyTemplate(absl::string_view vm);     // vmsilo-NAME@.service
+std::string PrepUnit(absl::string_view vm);          // …-prep.service
+std::string VmUnit(absl::string_view vm);            // …-vm.service
+std::string ConsoleRelayUnit(absl::string_view vm);  // …-console-relay…
+std::string VirtiofsdUnit(absl::string_view vm,
+                          absl::string_view tag);  // …-virtiofsd-TAG…
+std::string SoundUnit(absl::string_view vm);       // …-sound.service
+std::string TrayUnit(absl::string_view vm);        // …-tray.service
+std::string WaylandSeccontextUnit(absl::string_view vm);
+std::string GpuUnit(absl::string_view vm);
+std::string UsbAttachUnit(absl::string_view vm);
+// A unit of the user's manager.
+std::string SessionBindUnit(absl::string_view vm);
+
+inline constexpr absl::string_view kBalloondUnit = "vmsilo-balloond.service";
+inline constexpr absl::string_view kUsbAttachTemplate =
+    "vmsilo-usb-attach@.service";
+inline constexpr absl::string_view kUsbDetachTemplate =
+    "vmsilo-usb-detach@.service";
+inline constexpr absl::string_view kUsbSocketUnit = "vmsilo-usb.socket";
+inline constexpr absl::string_view kUsbUnit = "vmsilo-usb.service";
+
+}  // namespace vmsilo::layout
