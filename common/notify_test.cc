@@ -1,0 +1,90 @@
+#include "common/notify.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "common/socket.h"
+#include "common/testing/status_matchers.h"
+#include "common/testing/temp_dir.h"
+#include "common/unique_fd.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace vmsilo {
+namespace {
+
+using ::testing::HasSubstr;
+
+TEST(NotifyTest, SpeaksToTheManagersSocket) {
+  TempDir dir;
+  const std::string path = dir.Path("notify");
+  const UniqueFd manager(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  sockaddr_un address = {};
+  address.sun_family = AF_UNIX;
+  memcpy(address.sun_path, path.data(), path.size());
+  ASSERT_EQ(bind(manager.get(), reinterpret_cast<const sockaddr*>(&address),
+                 sizeof(address)),
+            0);
+  setenv("NOTIFY_SOCKET", path.c_str(), 1);
+  NotifyReady();
+  NotifyStatus("two\nlines");
+  unsetenv("NOTIFY_SOCKET");
+  char buffer[100];
+  ssize_t size = recv(manager.get(), buffer, sizeof(buffer), 0);
+  EXPECT_EQ(std::string(buffer, static_cast<size_t>(size)), "READY=1");
+  size = recv(manager.get(), buffer, sizeof(buffer), 0);
+  EXPECT_EQ(std::string(buffer, static_cast<size_t>(size)),
+            "STATUS=two\\nlines");
+}
+
+TEST(TakeInheritedFdsTest, IsEmptyWithoutAManager) {
+  unsetenv("LISTEN_FDS");
+  const auto fds = TakeInheritedFds();
+  ASSERT_THAT(fds, IsOk());
+  EXPECT_TRUE(fds->empty());
+}
+
+TEST(TakeInheritedFdsTest, TakesNamesAndSetsCloseOnExec) {
+  // In a child: the numbers are fixed, and the test's own may be in use.
+  const pid_t child = fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    bool ok = dup2(open("/dev/null", O_RDONLY), 3) == 3;
+    setenv("LISTEN_PID", absl::StrCat(getpid()).c_str(), 1);
+    setenv("LISTEN_FDS", "1", 1);
+    setenv("LISTEN_FDNAMES", "console", 1);
+    const auto fds = TakeInheritedFds();
+    ok = ok && fds.ok() && fds->size() == 1 && (*fds)[0].name == "console" &&
+         (*fds)[0].fd.get() == 3 && fcntl(3, F_GETFD) == FD_CLOEXEC &&
+         getenv("LISTEN_FDS") == nullptr;
+    _exit(ok ? 0 : 1);
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
+}
+
+TEST(CheckUnixSocketTest, KnowsListenersFromConnections) {
+  TempDir dir;
+  const auto listener = ListenUnix(dir.Path("s"), 0600);
+  ASSERT_THAT(listener, IsOk());
+  const int fd = listener->get();
+  EXPECT_THAT(CheckUnixSocket(fd, SOCK_STREAM, true, "it"), IsOk());
+  EXPECT_THAT(
+      CheckUnixSocket(fd, SOCK_STREAM, false, "it"),
+      StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("connected")));
+  EXPECT_FALSE(CheckUnixSocket(fd, SOCK_SEQPACKET, true, "it").ok());
+  EXPECT_FALSE(CheckUnixSocket(0, SOCK_STREAM, true, "it").ok());
+}
+
+}  // namespace
+}  // namespace vmsilo
