@@ -44,6 +44,13 @@ def system_libraries():
         },
         package = "libgtest-dev libgmock-dev",
     )
+    # An archive for the same reason; all we want of it is SHA-256.
+    pkg_config_repository(
+        name = "libmd",
+        archives = "md",
+        modules = {"libmd": "libmd"},
+        package = "libmd-dev",
+    )
     pkg_config_repository(
         name = "libseccomp",
         modules = {"libseccomp": "libseccomp"},
