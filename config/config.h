@@ -364,6 +364,9 @@ struct Paths {
   std::string wayland_seccontext = "/usr/bin/vmsilo-wayland-seccontext";
   std::string prepare = "/usr/libexec/vmsilo/vmsilo-prepare";
   std::string systemctl = "/usr/bin/systemctl";
+  std::string systemd_tmpfiles = "/usr/bin/systemd-tmpfiles";
+  std::string chown = "/usr/bin/chown";
+  std::string rm = "/usr/bin/rm";
 
   friend bool operator==(const Paths&, const Paths&) = default;
 };

@@ -56,6 +56,9 @@ std::string ControlSocket(absl::string_view vm, config::Hypervisor hypervisor) {
 std::string VsockSocket(absl::string_view vm) {
   return absl::StrCat(VmDir(vm), "/vsock.socket");
 }
+std::string HypervisorConsoleSocket(absl::string_view vm) {
+  return absl::StrCat(VmDir(vm), "/console.socket");
+}
 std::string ConsoleFile(absl::string_view vm) {
   return absl::StrCat(VmDir(vm), "/console.log");
 }
@@ -68,6 +71,9 @@ std::string ControlSocketLink(absl::string_view vm,
                       "-control.socket");
 }
 
+std::string EmptyDir(absl::string_view vm) {
+  return absl::StrCat(RuntimeDir(vm), "/empty");
+}
 std::string ConsoleDir(absl::string_view vm) {
   return absl::StrCat(RuntimeDir(vm), "/console.d");
 }

@@ -49,6 +49,8 @@ std::string CloudHypervisorControlSocket(absl::string_view vm);
 std::string ControlSocket(absl::string_view vm, config::Hypervisor hypervisor);
 // Hybrid vsock (Cloud Hypervisor, vhost-device-vsock).
 std::string VsockSocket(absl::string_view vm);
+// Where QEMU and Cloud Hypervisor offer the console to the relay.
+std::string HypervisorConsoleSocket(absl::string_view vm);
 // Where the console goes with `console = "file"`.
 std::string ConsoleFile(absl::string_view vm);
 // A qcow2 root overlay, and Cloud Hypervisor's or QEMU's other private files,
@@ -60,9 +62,12 @@ std::string Overlay(absl::string_view vm, config::OverlayType type);
 std::string ControlSocketLink(absl::string_view vm,
                               config::Hypervisor hypervisor);
 
+// Empty and root's: what crosvm's jails have for a root directory.
+std::string EmptyDir(absl::string_view vm);
+
 std::string ConsoleDir(absl::string_view vm);
-// The relay listens, the hypervisor connects (QEMU and Cloud Hypervisor: the
-// other way round).
+// The relay listens, crosvm connects. (For QEMU and Cloud Hypervisor the relay
+// connects to HypervisorConsoleSocket().)
 std::string ConsoleBackendSocket(absl::string_view vm);
 // A link to the relay's terminal.
 std::string ConsolePty(absl::string_view vm);

@@ -1,0 +1,104 @@
+#include "hypervisor/boot.h"
+
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "common/parse_size.h"
+#include "config/layout.h"
+
+namespace vmsilo::hypervisor {
+namespace {
+
+std::string DeviceName(size_t index) {
+  // Far more disks than a PCI bus has slots.
+  return absl::StrCat("/dev/vd",
+                      std::string(1, static_cast<char>('a' + index)));
+}
+
+bool HasParameter(const std::vector<std::string>& params,
+                  absl::string_view name) {
+  for (const std::string& param : params) {
+    // One entry may hold several parameters.
+    for (absl::string_view rest = param; !rest.empty();) {
+      const size_t end = rest.find(' ');
+      const absl::string_view word = rest.substr(0, end);
+      if (absl::StartsWith(word, name)) return true;
+      if (end == absl::string_view::npos) break;
+      rest.remove_prefix(end + 1);
+    }
+  }
+  return false;
+}
+
+}  // namespace
+
+Boot ResolveBoot(const config::Config& config, const config::Vm& vm) {
+  Boot boot;
+  const std::string image = absl::StrCat(config.image_dir, "/", vm.image);
+  const bool uses_image = !vm.kernel.has_value();
+  boot.kernel = vm.kernel.value_or(absl::StrCat(image, "/vmlinuz"));
+  boot.initrd = vm.initrd;
+  if (!boot.initrd.has_value() && uses_image) {
+    boot.initrd = absl::StrCat(image, "/initrd");
+  }
+  std::optional<config::Disk> root = vm.root_disk;
+  if (!root.has_value() && uses_image) {
+    root.emplace();
+    root->path = absl::StrCat(image, "/root.img");
+    root->read_only = true;
+  }
+
+  std::vector<std::string> params;
+  if (root.has_value()) {
+    config::Disk disk = *root;
+    const bool has_raw_overlay =
+        disk.read_only && vm.root_overlay.type == config::OverlayType::kRaw;
+    boot.has_root_snapshot =
+        disk.read_only && vm.root_overlay.type == config::OverlayType::kQcow2;
+    if (!HasParameter(vm.kernel_params, "root=")) {
+      params.push_back(absl::StrCat("root=", DeviceName(0)));
+      params.push_back(disk.read_only && !boot.has_root_snapshot ? "ro" : "rw");
+    }
+    const bool is_read_only = disk.read_only;
+    boot.disks.push_back({BootDisk::Role::kRoot, std::move(disk)});
+    if (has_raw_overlay) {
+      config::Disk overlay;
+      overlay.path = layout::Overlay(vm.name, config::OverlayType::kRaw);
+      boot.disks.push_back({BootDisk::Role::kOverlay, std::move(overlay)});
+      params.push_back(absl::StrCat("vmsilo.overlay=", DeviceName(1)));
+    } else if (is_read_only &&
+               vm.root_overlay.type == config::OverlayType::kTmpfs) {
+      params.push_back(absl::StrCat("vmsilo.overlay=tmpfs:",
+                                    FormatSize(vm.root_overlay.size)));
+    }
+  }
+  for (const config::Disk& disk : vm.disks) {
+    boot.disks.push_back({BootDisk::Role::kData, disk});
+  }
+  params.insert(params.end(), vm.kernel_params.begin(), vm.kernel_params.end());
+  boot.kernel_params = absl::StrJoin(params, " ");
+  return boot;
+}
+
+bool HasSound(const config::Config& config, const config::Vm& vm) {
+  if (!vm.sound.enabled()) return false;
+  switch (vm.hypervisor) {
+    case config::Hypervisor::kCrosvm:
+      return true;
+    case config::Hypervisor::kCloudHypervisor:
+      return config.cloud_hypervisor.version >=
+             kFirstCloudHypervisorWithVhostUser;
+    case config::Hypervisor::kQemu:
+      return config.qemu.version >= kFirstQemuWithSound;
+  }
+  return false;
+}
+
+bool HasVhostUserDevices(const config::Config& config, const config::Vm& vm) {
+  return HasSound(config, vm) || vm.gpu.has_value() ||
+         !vm.shared_directories.empty();
+}
+
+}  // namespace vmsilo::hypervisor
