@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -15,13 +16,12 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
 #include "common/escape.h"
+#include "common/json.h"
 #include "common/status_macros.h"
-#include "nlohmann/json.hpp"
+#include "common/value.h"
 
 namespace vmsilo::unitgen {
 namespace {
-
-using Json = nlohmann::json;
 
 std::string Sha256(absl::string_view bytes) {
   char digest[SHA256_DIGEST_STRING_LENGTH] = {};
@@ -31,9 +31,7 @@ std::string Sha256(absl::string_view bytes) {
   return digest;
 }
 
-// Directories, files, fingerprints, and a value in each.
-constexpr int kMaxDepth = 5;
-constexpr int kManifestVersion = 1;
+constexpr int64_t kManifestVersion = 1;
 
 bool IsSha256(absl::string_view text) {
   return text.size() == SHA256_DIGEST_STRING_LENGTH - 1 &&
@@ -43,45 +41,59 @@ bool IsSha256(absl::string_view text) {
          });
 }
 
-Json ToJson(const Fingerprint& fingerprint) {
+Value String(absl::string_view text) { return Value(std::string(text)); }
+
+Value ToValue(const Fingerprint& fingerprint) {
   if (fingerprint.kind == File::Kind::kSymlink) {
-    return Json{{"link", fingerprint.target}};
+    return Value(Value::Table{{"link", {}, String(fingerprint.target)}});
   }
-  return Json{{"mode", absl::StrFormat("%04o", fingerprint.mode)},
-              {"size", fingerprint.size},
-              {"sha256", fingerprint.sha256}};
+  return Value(Value::Table{
+      {"mode", {}, String(absl::StrFormat("%04o", fingerprint.mode))},
+      {"sha256", {}, String(fingerprint.sha256)},
+      {"size", {}, Value(static_cast<int64_t>(fingerprint.size))},
+  });
 }
 
-absl::StatusOr<Fingerprint> FingerprintFrom(const Json& json) {
-  const absl::Status malformed =
-      absl::InvalidArgumentError("a malformed fingerprint");
-  if (!json.is_object()) return malformed;
+// The mode as PrintManifest() writes it: four octal digits.
+std::optional<mode_t> ParseMode(absl::string_view text) {
+  if (text.size() != 4 ||
+      text.find_first_not_of("01234567") != absl::string_view::npos) {
+    return std::nullopt;
+  }
+  mode_t mode = 0;
+  for (const char digit : text) mode = mode * 8 + (digit - '0');
+  return mode;
+}
+
+const std::string* FindString(const Value& table, absl::string_view key) {
+  const Value* value = table.Find(key);
+  return value == nullptr ? nullptr : value->AsString();
+}
+
+// nullopt for what ToValue() cannot have made.
+std::optional<Fingerprint> FingerprintFrom(const Value& value) {
+  if (!value.is_table()) return std::nullopt;
+  const size_t members = value.AsTable()->size();
   Fingerprint print;
-  if (const auto link = json.find("link"); link != json.end()) {
-    if (json.size() != 1 || !link->is_string()) return malformed;
+  if (const std::string* link = FindString(value, "link"); link != nullptr) {
+    if (members != 1) return std::nullopt;
     print.kind = File::Kind::kSymlink;
-    print.target = link->get<std::string>();
+    print.target = *link;
     return print;
   }
-  const auto mode = json.find("mode");
-  const auto size = json.find("size");
-  const auto sha256 = json.find("sha256");
-  if (json.size() != 3 || mode == json.end() || !mode->is_string() ||
-      size == json.end() || !size->is_number_unsigned() ||
-      sha256 == json.end() || !sha256->is_string()) {
-    return malformed;
+  const std::string* mode = FindString(value, "mode");
+  const std::string* sha256 = FindString(value, "sha256");
+  const Value* size = value.Find("size");
+  if (members != 3 || mode == nullptr || sha256 == nullptr ||
+      !IsSha256(*sha256) || size == nullptr || size->AsInteger() == nullptr ||
+      *size->AsInteger() < 0) {
+    return std::nullopt;
   }
-  const std::string digits = mode->get<std::string>();
-  if (digits.size() != 4 ||
-      digits.find_first_not_of("01234567") != std::string::npos) {
-    return malformed;
-  }
-  for (const char digit : digits) {
-    print.mode = print.mode * 8 + static_cast<mode_t>(digit - '0');
-  }
-  print.size = size->get<uint64_t>();
-  print.sha256 = sha256->get<std::string>();
-  if (!IsSha256(print.sha256)) return malformed;
+  const std::optional<mode_t> bits = ParseMode(*mode);
+  if (!bits.has_value()) return std::nullopt;
+  print.mode = *bits;
+  print.size = static_cast<uint64_t>(*size->AsInteger());
+  print.sha256 = *sha256;
   return print;
 }
 
@@ -117,61 +129,62 @@ bool Matches(const Fingerprint& fingerprint, const Node& node) {
 }
 
 std::string PrintManifest(const Manifest& manifest) {
-  Json files = Json::object();
-  for (const auto& [path, fingerprints] : manifest.files) {
-    Json& list = files[path] = Json::array();
-    for (const Fingerprint& one : fingerprints) list.push_back(ToJson(one));
+  Value::Array directories;
+  for (const std::string& path : manifest.directories) {
+    directories.push_back(String(path));
   }
-  Json json = {{"version", kManifestVersion},
-               {"directories", manifest.directories},
-               {"files", std::move(files)}};
-  // A path that is not UTF-8 cannot come from a configuration, which is.
-  return json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
+  Value::Table files;
+  for (const auto& [path, fingerprints] : manifest.files) {
+    Value::Array list;
+    for (const Fingerprint& one : fingerprints) list.push_back(ToValue(one));
+    files.push_back({path, {}, Value(std::move(list))});
+  }
+  const Value root(Value::Table{
+      {"directories", {}, Value(std::move(directories))},
+      {"files", {}, Value(std::move(files))},
+      {"version", {}, Value(kManifestVersion)},
+  });
+  return ToJson(root, 1) + "\n";
 }
 
 absl::StatusOr<Manifest> ParseManifest(absl::string_view json) {
-  bool too_deep = false;
-  const Json root = Json::parse(
-      json.begin(), json.end(),
-      [&](int depth, Json::parse_event_t, Json&) {
-        too_deep = too_deep || depth > kMaxDepth;
-        return !too_deep;
-      },
-      /*allow_exceptions=*/false);
-  if (root.is_discarded() || too_deep) {
-    return absl::InvalidArgumentError("not the JSON that was written");
-  }
-  const auto version = root.find("version");
-  const auto directories = root.find("directories");
-  const auto files = root.find("files");
-  if (!root.is_object() || version == root.end()) {
+  VMSILO_ASSIGN_OR_RETURN(const Value root, ParseJson(json));
+  const Value* version = root.Find("version");
+  if (version == nullptr) {
     return absl::InvalidArgumentError("no version in it");
   }
-  if (*version != kManifestVersion) {
+  if (*version != Value(kManifestVersion)) {
     return absl::InvalidArgumentError(
         "it is of another version of vmsilo-unitgen");
   }
-  if (root.size() != 3 || directories == root.end() ||
-      !directories->is_array() || files == root.end() || !files->is_object()) {
+  const Value* directories = root.Find("directories");
+  const Value* files = root.Find("files");
+  if (root.AsTable()->size() != 3 || directories == nullptr ||
+      !directories->is_array() || files == nullptr || !files->is_table()) {
     return absl::InvalidArgumentError("not the lists of directories and files");
   }
   Manifest manifest;
-  for (const Json& directory : *directories) {
-    if (!directory.is_string()) {
+  for (const Value& directory : *directories->AsArray()) {
+    if (directory.AsString() == nullptr) {
       return absl::InvalidArgumentError("a directory that is not a path");
     }
-    VMSILO_RETURN_IF_ERROR(CheckPath(directory.get<std::string>()));
-    manifest.directories.insert(directory.get<std::string>());
+    VMSILO_RETURN_IF_ERROR(CheckPath(*directory.AsString()));
+    manifest.directories.insert(*directory.AsString());
   }
-  for (const auto& [path, list] : files->items()) {
-    VMSILO_RETURN_IF_ERROR(CheckPath(path));
-    if (!list.is_array() || list.empty() || list.size() > kMaxFingerprints) {
+  for (const Value::Member& file : *files->AsTable()) {
+    VMSILO_RETURN_IF_ERROR(CheckPath(file.key));
+    const Value::Array* list = file.value.AsArray();
+    if (list == nullptr || list->empty() || list->size() > kMaxFingerprints) {
       return absl::InvalidArgumentError(
-          absl::StrCat("no fingerprints, or too many, for ", Quoted(path)));
+          absl::StrCat("no fingerprints, or too many, for ", Quoted(file.key)));
     }
-    for (const Json& one : list) {
-      VMSILO_ASSIGN_OR_RETURN(Fingerprint print, FingerprintFrom(one));
-      manifest.files[path].push_back(std::move(print));
+    for (const Value& one : *list) {
+      std::optional<Fingerprint> print = FingerprintFrom(one);
+      if (!print.has_value()) {
+        return absl::InvalidArgumentError(
+            absl::StrCat("a malformed fingerprint of ", Quoted(file.key)));
+      }
+      manifest.files[file.key].push_back(*std::move(print));
     }
   }
   return manifest;

@@ -74,10 +74,10 @@ constexpr char kDigest[] =
 INSTANTIATE_TEST_SUITE_P(
     All, ParseManifestTest,
     testing::ValuesIn(std::vector<Case>{
-        {"Empty", "", "JSON"},
+        {"Empty", "", "line 1"},
         {"NotJson", "version = 1", "JSON"},
         {"AnArray", "[]", "version"},
-        {"Deep", std::string(100000, '[') + std::string(100000, ']'), "JSON"},
+        {"Deep", std::string(100000, '[') + std::string(100000, ']'), "64"},
         {"NewerVersion", R"({"version":2})", "another version"},
         {"NoFiles", R"({"version":1,"directories":[]})", "lists"},
         {"MoreThanItWrites",
