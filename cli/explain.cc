@@ -112,14 +112,16 @@ std::string FailureOf(const UnitState& unit) {
   if ((unit.result == "signal" || unit.result == "core-dump") &&
       unit.exit_signal) {
     const char* name = sigabbrev_np(*unit.exit_signal);
-    return absl::StrCat("was killed by signal ", *unit.exit_signal,
-                        name == nullptr ? "" : absl::StrCat(" (SIG", name, ")"));
+    return absl::StrCat(
+        "was killed by signal ", *unit.exit_signal,
+        name == nullptr ? "" : absl::StrCat(" (SIG", name, ")"));
   }
   if (unit.result == "timeout") return "did not answer in time";
   if (unit.result == "watchdog") return "stopped answering";
   if (unit.result == "start-limit-hit") return "failed too often in a row";
   if (unit.result == "oom-kill") return "was killed for want of memory";
-  if (unit.result == "resources") return "lacked something that systemd sets up";
+  if (unit.result == "resources")
+    return "lacked something that systemd sets up";
   if (unit.result == "protocol") return "ended before it was ready";
   return absl::StrCat("failed: ", unit.result);
 }
@@ -143,9 +145,9 @@ absl::Status NoSuchSilo(absl::string_view silo,
                         absl::Span<const std::string> names) {
   std::string next = "'vmsilo list' shows those that exist";
   if (names.empty()) {
-    next = absl::StrCat("none is installed; describe it in ",
-                        layout::kConfigFile,
-                        " and run 'vmsilo-unitgen install'");
+    next =
+        absl::StrCat("none is installed; describe it in ", layout::kConfigFile,
+                     " and run 'vmsilo-unitgen install'");
   } else if (const auto nearest = NearestName(silo, names)) {
     next = absl::StrCat("did you mean '", *nearest, "'?");
   }
@@ -174,9 +176,9 @@ absl::Status ExplainJob(absl::string_view silo, Verb verb,
   if (outcome.result == "done") return absl::OkStatus();
   const std::string failure = unit ? FailureOf(*unit) : "";
   if (outcome.result == "failed") {
-    return absl::UnavailableError(absl::StrCat(
-        what, outcome.unit, " ", failure.empty() ? "failed" : failure, "; ",
-        Logs(silo)));
+    return absl::UnavailableError(
+        absl::StrCat(what, outcome.unit, " ",
+                     failure.empty() ? "failed" : failure, "; ", Logs(silo)));
   }
   if (outcome.result == "dependency") {
     return absl::UnavailableError(
@@ -204,18 +206,18 @@ absl::Status ExplainConnect(absl::string_view silo, const absl::Status& error,
   }
   const std::string unit = layout::SocketUnit(silo);
   if (error.code() == absl::StatusCode::kPermissionDenied) {
-    return absl::PermissionDeniedError(absl::StrCat(
-        "the command socket of ", Silo(silo),
-        " belongs to another user; run this as the user whom the "
-        "configuration names, or as root"));
+    return absl::PermissionDeniedError(
+        absl::StrCat("the command socket of ", Silo(silo),
+                     " belongs to another user; run this as the user whom the "
+                     "configuration names, or as root"));
   }
   if (socket_unit) {
     const std::string load = LoadProblem(*socket_unit);
     if (!load.empty()) return absl::UnavailableError(load);
     if (socket_unit->active_state == "failed") {
       return absl::UnavailableError(absl::StrCat(
-          unit, " has failed (", socket_unit->result,
-          "); 'systemctl restart ", unit, "' as root puts it back"));
+          unit, " has failed (", socket_unit->result, "); 'systemctl restart ",
+          unit, "' as root puts it back"));
     }
     if (socket_unit->active_state != "active") {
       return absl::UnavailableError(
@@ -231,18 +233,17 @@ absl::Status ExplainConnect(absl::string_view silo, const absl::Status& error,
 absl::Status ExplainSilence(absl::string_view silo, const absl::Status& error,
                             const std::optional<UnitState>& vm_unit) {
   if (!vm_unit) {
-    return absl::UnavailableError(absl::StrCat(Silo(silo), ": ",
-                                               error.message(), "; ",
-                                               Logs(silo)));
+    return absl::UnavailableError(
+        absl::StrCat(Silo(silo), ": ", error.message(), "; ", Logs(silo)));
   }
   const std::string load = LoadProblem(*vm_unit);
   if (!load.empty()) return absl::UnavailableError(load);
   const std::string failure = FailureOf(*vm_unit);
   switch (StateOf(*vm_unit)) {
     case SiloState::kFailed:
-      return absl::UnavailableError(absl::StrCat(
-          Silo(silo), " did not start: ", vm_unit->name, " ",
-          failure.empty() ? "failed" : failure, "; ", Logs(silo)));
+      return absl::UnavailableError(
+          absl::StrCat(Silo(silo), " did not start: ", vm_unit->name, " ",
+                       failure.empty() ? "failed" : failure, "; ", Logs(silo)));
     case SiloState::kStopped:
       return absl::UnavailableError(absl::StrCat(
           Silo(silo), " was not started or has stopped again; 'vmsilo start ",
@@ -252,8 +253,9 @@ absl::Status ExplainSilence(absl::string_view silo, const absl::Status& error,
           absl::StrCat(Silo(silo), " is being stopped; try again when it has"));
     case SiloState::kStarting:
       return absl::UnavailableError(
-          absl::StrCat(Silo(silo), " is still starting, but the connection to "
-                                   "it ended; ",
+          absl::StrCat(Silo(silo),
+                       " is still starting, but the connection to "
+                       "it ended; ",
                        Logs(silo)));
     case SiloState::kRunning:
       return absl::UnavailableError(absl::StrCat(
@@ -278,13 +280,12 @@ absl::Status ExplainError(absl::string_view silo, absl::string_view command,
       return absl::PermissionDeniedError(absl::StrCat(
           Quoted(command), ": cannot be executed in ", Silo(silo), detail));
     case ErrorCode::kCannotStart:
-      return absl::FailedPreconditionError(absl::StrCat(
-          Silo(silo), " cannot start ", Quoted(command), detail));
-    case ErrorCode::kVersion:
       return absl::FailedPreconditionError(
-          absl::StrCat(Silo(silo),
-                       " speaks another version of the command protocol", detail,
-                       "; update vmsilo-agent in the guest"));
+          absl::StrCat(Silo(silo), " cannot start ", Quoted(command), detail));
+    case ErrorCode::kNoCommonVersion:
+      return absl::FailedPreconditionError(absl::StrCat(
+          Silo(silo), " speaks another version of the command protocol", detail,
+          "; update vmsilo-agent in the guest"));
     case ErrorCode::kRefused:
       return absl::PermissionDeniedError(
           absl::StrCat(Silo(silo), " refuses commands", detail));
@@ -296,8 +297,8 @@ absl::Status ExplainError(absl::string_view silo, absl::string_view command,
       return absl::DeadlineExceededError(
           absl::StrCat(Silo(silo), " gave up waiting", detail));
     case ErrorCode::kVmUnreachable:
-      return absl::UnavailableError(
-          absl::StrCat(Silo(silo), " is not running", detail, "; ", Logs(silo)));
+      return absl::UnavailableError(absl::StrCat(Silo(silo), " is not running",
+                                                 detail, "; ", Logs(silo)));
     case ErrorCode::kAgentUnreachable:
       return absl::UnavailableError(
           absl::StrCat(Silo(silo), " runs, but nobody answers in it", detail,

@@ -27,9 +27,7 @@ constexpr size_t kReadBytes = 64 * 1024;
 // (PIPE_BUF), so it is all that a blocking descriptor is given at a time.
 constexpr size_t kBlockingWriteBytes = 4096;
 
-UniqueFd Duplicate(int fd) {
-  return UniqueFd(fcntl(fd, F_DUPFD_CLOEXEC, 3));
-}
+UniqueFd Duplicate(int fd) { return UniqueFd(fcntl(fd, F_DUPFD_CLOEXEC, 3)); }
 
 // The same pipe or terminal once more, non-blocking. Invalid where that cannot
 // be had: a terminal of another user, say.
@@ -82,11 +80,11 @@ absl::Status LocalInput::Update() {
     source_.Reset();
     return absl::OkStatus();
   }
-  VMSILO_ASSIGN_OR_RETURN(
-      source_, loop_->AddIo(fd_.get(), EPOLLIN, [this](uint32_t) {
-        VMSILO_RETURN_IF_ERROR(Read());
-        return Update();
-      }));
+  VMSILO_ASSIGN_OR_RETURN(source_,
+                          loop_->AddIo(fd_.get(), EPOLLIN, [this](uint32_t) {
+                            VMSILO_RETURN_IF_ERROR(Read());
+                            return Update();
+                          }));
   return absl::OkStatus();
 }
 
@@ -169,10 +167,9 @@ absl::Status LocalOutput::Flush() {
       if (n < 0 && errno == EINTR) continue;
       if (n < 0 && errno == EAGAIN) {
         if (source_.is_active()) return absl::OkStatus();
-        VMSILO_ASSIGN_OR_RETURN(source_,
-                                loop_->AddIo(fd_.get(), EPOLLOUT, [this](uint32_t) {
-                                  return Flush();
-                                }));
+        VMSILO_ASSIGN_OR_RETURN(
+            source_, loop_->AddIo(fd_.get(), EPOLLOUT,
+                                  [this](uint32_t) { return Flush(); }));
         return absl::OkStatus();
       }
       if (n < 0) {

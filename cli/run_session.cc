@@ -59,22 +59,19 @@ RunSession::RunSession(EventLoop* loop, const Clock* clock, UniqueFd connection,
       stdio_(stdio),
       options_(std::move(options)),
       session_(options_.start, this),
-      in_(loop,
-          {.capacity = [this] { return session_.StdinCapacity(); },
-           .take = [this](absl::string_view bytes) { OnTyped(bytes); },
-           .end = [this] { session_.SendStdinEnd(); }}),
-      out_(loop, {.written =
-                      [this](size_t n) {
-                        session_.Consumed(Stream::kStdout, n);
-                      },
-                  .failed =
-                      [this](absl::Status error) { OnOutputFailed(error); }}),
-      err_(loop, {.written =
-                      [this](size_t n) {
-                        session_.Consumed(Stream::kStderr, n);
-                      },
-                  // Nobody is left who could be told; the command goes on.
-                  .failed = [](absl::Status) {}}) {}
+      progress_(stdio.err, options_.shows_progress),
+      in_(loop, {.capacity = [this] { return session_.StdinCapacity(); },
+                 .take = [this](absl::string_view bytes) { OnTyped(bytes); },
+                 .end = [this] { session_.SendStdinEnd(); }}),
+      out_(loop,
+           {.written =
+                [this](size_t n) { session_.Consumed(Stream::kStdout, n); },
+            .failed = [this](absl::Status error) { OnOutputFailed(error); }}),
+      err_(loop,
+           {.written =
+                [this](size_t n) { session_.Consumed(Stream::kStderr, n); },
+            // Nobody is left who could be told; the command goes on.
+            .failed = [](absl::Status) {}}) {}
 
 RunEnd RunSession::Run() {
   absl::Status status = Prepare();
@@ -83,7 +80,7 @@ RunEnd RunSession::Run() {
     status = loop_->RunOnce(absl::InfiniteDuration());
     if (status.ok()) status = Update();
   }
-  ClearProgress();
+  progress_.Clear();
   if (!status.ok() && end_.status.ok()) end_.status = status;
   for (Sink* sink : {&out_, &err_}) {
     if (sink->is_filtered) Print(sink->fd, sink->filter.Reset());
@@ -111,19 +108,16 @@ absl::Status RunSession::Prepare() {
     VMSILO_ASSIGN_OR_RETURN(
         timeout_source_, loop_->AddTimer(*options_.timeout, [this] {
           if (!session_.has_hello()) {
-            Finish(absl::DeadlineExceededError(
-                absl::StrCat("no answer within ",
-                             absl::FormatDuration(*options_.timeout))));
+            Finish(absl::DeadlineExceededError(absl::StrCat(
+                "no answer within ", absl::FormatDuration(*options_.timeout))));
           }
           return absl::OkStatus();
         }));
   }
-  shows_progress_ = options_.shows_progress && isatty(stdio_.err) == 1;
-  if (shows_progress_) {
-    VMSILO_ASSIGN_OR_RETURN(progress_source_,
-                            loop_->AddTimer(kProgressInterval, [this] {
-                              return OnProgress();
-                            }));
+  if (progress_.is_enabled()) {
+    VMSILO_ASSIGN_OR_RETURN(
+        progress_source_,
+        loop_->AddTimer(kProgressInterval, [this] { return OnProgress(); }));
   }
   return absl::OkStatus();
 }
@@ -143,13 +137,14 @@ absl::Status RunSession::PrepareSignals() {
   }
   if (!options_.start.tty) return absl::OkStatus();
   for (const int signo : {SIGWINCH, SIGCONT}) {
-    VMSILO_ASSIGN_OR_RETURN(Source source, loop_->AddSignal(signo, [this, signo] {
-      if (signo == SIGCONT) terminal_.EnterAgain();
-      if (const auto size = TerminalSize(stdio_.in)) {
-        session_.SendWindowSize(*size);
-      }
-      return absl::OkStatus();
-    }));
+    VMSILO_ASSIGN_OR_RETURN(Source source,
+                            loop_->AddSignal(signo, [this, signo] {
+                              if (signo == SIGCONT) terminal_.EnterAgain();
+                              if (const auto size = TerminalSize(stdio_.in)) {
+                                session_.SendWindowSize(*size);
+                              }
+                              return absl::OkStatus();
+                            }));
     signal_sources_.push_back(std::move(source));
   }
   return absl::OkStatus();
@@ -166,11 +161,10 @@ void RunSession::ReadConnection() {
   if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
   if (n > 0) {
     const bool had_hello = session_.has_hello();
-    const absl::Status status =
-        session_.Receive(absl::string_view(buffer.data(), static_cast<size_t>(n)));
+    const absl::Status status = session_.Receive(
+        absl::string_view(buffer.data(), static_cast<size_t>(n)));
     if (!had_hello && session_.has_hello()) {
-      ClearProgress();
-      shows_progress_ = false;
+      progress_.Clear();
       progress_source_.Reset();
       timeout_source_.Reset();
     }
@@ -213,7 +207,7 @@ absl::Status RunSession::Update() {
   // What was written may have made room for more input.
   VMSILO_RETURN_IF_ERROR(in_.Update());
   const bool is_full = is_connection_open_ && !session_.pending().empty();
-  return connection_source_.SetEvents(EPOLLIN | (is_full ? EPOLLOUT : 0));
+  return connection_source_.SetEvents(is_full ? EPOLLIN | EPOLLOUT : EPOLLIN);
 }
 
 void RunSession::OnStarted(uint32_t /*pid*/) {
@@ -301,17 +295,10 @@ absl::Status RunSession::OnSignal(int signo) {
 }
 
 absl::Status RunSession::OnProgress() {
-  if (!shows_progress_) return absl::OkStatus();
-  Print(stdio_.err,
-        absl::StrCat("\r", options_.silo, " is starting ... ",
-                     absl::ToInt64Seconds(clock_->Now() - begun_), " s\x1b[K"));
-  is_progress_shown_ = true;
+  progress_.Show(absl::StrCat(options_.silo, " is starting ... ",
+                              absl::ToInt64Seconds(clock_->Now() - begun_),
+                              " s"));
   return progress_source_.SetTimer(kProgressInterval);
-}
-
-void RunSession::ClearProgress() {
-  if (is_progress_shown_) Print(stdio_.err, "\r\x1b[K");
-  is_progress_shown_ = false;
 }
 
 void RunSession::Finish(absl::Status status) {

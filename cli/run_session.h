@@ -12,6 +12,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "cli/local_stream.h"
+#include "cli/progress_line.h"
 #include "cli/terminal.h"
 #include "cli/terminal_filter.h"
 #include "command/client.h"
@@ -86,7 +87,6 @@ class RunSession : private command::ClientSession::Handler {
   void OnOutputFailed(const absl::Status& error);
   void ReadConnection();
   void WriteConnection();
-  void ClearProgress();
   void Finish(absl::Status status);
   Sink& SinkOf(command::Stream stream) {
     return stream == command::Stream::kStderr ? err_ : out_;
@@ -100,15 +100,14 @@ class RunSession : private command::ClientSession::Handler {
   command::ClientSession session_;
   RawTerminal terminal_;
   EscapeKey escape_key_;
+  ProgressLine progress_;
   LocalInput in_;
   Sink out_;
   Sink err_;
 
   bool is_connection_open_ = true;
-  bool is_finished_ = false;  // nothing more to wait for but our own output
+  bool is_finished_ = false;   // nothing more to wait for but our own output
   bool is_abandoned_ = false;  // not even that
-  bool shows_progress_ = false;
-  bool is_progress_shown_ = false;
   int interrupts_ = 0;
   absl::Time last_interrupt_;
   absl::Time begun_;

@@ -41,8 +41,8 @@ constexpr char kPrivateSocket[] = "unix:path=/run/systemd/private";
 constexpr absl::Duration kCallTimeout = absl::Seconds(25);
 
 // A job's end is announced by a signal; should one get lost (the manager was
-// re-executed), the job itself is asked for at this interval.
-constexpr absl::Duration kJobCheckInterval = absl::Seconds(5);
+// re-executed), the job itself is asked for after so many quiet seconds.
+constexpr int kJobCheckSeconds = 5;
 
 struct BusUnref {
   void operator()(sd_bus* bus) const { sd_bus_flush_close_unref(bus); }
@@ -309,7 +309,7 @@ class SdBusServiceManager : public ServiceManager {
 
   absl::StatusOr<std::vector<JobOutcome>> RunJobs(
       Verb verb, absl::Span<const std::string> units,
-      const std::function<void(const JobOutcome&)>& ended) override {
+      const std::function<void()>& tick) override {
     VMSILO_RETURN_IF_ERROR(Subscribe());
     std::vector<JobOutcome> outcomes;
     std::map<std::string, size_t> waiting;  // by the job's path
@@ -320,14 +320,22 @@ class SdBusServiceManager : public ServiceManager {
         waiting[*job] = outcomes.size();
       } else {
         outcome.accepted = job.status();
-        ended(outcome);
       }
       outcomes.push_back(std::move(outcome));
     }
-    while (!waiting.empty()) {
-      VMSILO_RETURN_IF_ERROR(Collect(&waiting, &outcomes, ended));
+    int quiet_seconds = 0;
+    while (true) {
+      VMSILO_RETURN_IF_ERROR(Dispatch());
+      Collect(&waiting, &outcomes);
+      if (waiting.empty()) return outcomes;
+      const int r = sd_bus_wait(bus_.get(), /*timeout_usec=*/1'000'000);
+      if (r < 0 && r != -EINTR) return ErrnoStatus(-r, "system bus");
+      if (r != 0) continue;
+      tick();
+      if (++quiet_seconds % kJobCheckSeconds == 0) {
+        VMSILO_RETURN_IF_ERROR(CheckJobs(waiting, outcomes));
+      }
     }
-    return outcomes;
   }
 
  private:
@@ -442,35 +450,26 @@ class SdBusServiceManager : public ServiceManager {
     return std::string(job);
   }
 
-  // Waits for something to happen, and moves ended jobs to `outcomes`.
-  absl::Status Collect(std::map<std::string, size_t>* waiting,
-                       std::vector<JobOutcome>* outcomes,
-                       const std::function<void(const JobOutcome&)>& ended) {
+  absl::Status Dispatch() {
     for (;;) {
       const int r = sd_bus_process(bus_.get(), nullptr);
       if (r < 0) return ErrnoStatus(-r, "system bus");
-      if (r == 0) break;
+      if (r == 0) return absl::OkStatus();
     }
-    bool has_ended = false;
+  }
+
+  // Moves ended jobs from `waiting` to `outcomes`.
+  void Collect(std::map<std::string, size_t>* waiting,
+               std::vector<JobOutcome>* outcomes) {
     for (auto it = waiting->begin(); it != waiting->end();) {
       const auto removed = removed_.find(it->first);
       if (removed == removed_.end()) {
         ++it;
         continue;
       }
-      JobOutcome& outcome = (*outcomes)[it->second];
-      outcome.result = removed->second;
-      ended(outcome);
-      has_ended = true;
+      (*outcomes)[it->second].result = removed->second;
       it = waiting->erase(it);
     }
-    if (has_ended) return absl::OkStatus();
-
-    const int r =
-        sd_bus_wait(bus_.get(), absl::ToInt64Microseconds(kJobCheckInterval));
-    if (r < 0 && r != -EINTR) return ErrnoStatus(-r, "system bus");
-    if (r == 0) return CheckJobs(*waiting, *outcomes);
-    return absl::OkStatus();
   }
 
   // Enters jobs that are gone without a signal as removed; what became of

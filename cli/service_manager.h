@@ -66,11 +66,12 @@ class ServiceManager {
   virtual absl::StatusOr<std::vector<UnitState>> GetUnits(
       absl::Span<const std::string> names) = 0;
 
-  // Hands in a job for each unit, then waits until all have ended. `ended` is
-  // called as each one does. The status is about the connection alone.
+  // Hands in a job for each unit, then waits until all have ended. `tick` is
+  // called about once a second meanwhile. The status is about the connection
+  // alone; outcomes are in the order of `units`.
   virtual absl::StatusOr<std::vector<JobOutcome>> RunJobs(
       Verb verb, absl::Span<const std::string> units,
-      const std::function<void(const JobOutcome&)>& ended) = 0;
+      const std::function<void()>& tick) = 0;
 };
 
 }  // namespace vmsilo::cli

@@ -1,0 +1,165 @@
+#include "cli/program.h"
+
+#include <limits>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "cli/commands.h"
+#include "cli/run_command.h"
+#include "cli/service_manager.h"
+#include "common/options.h"
+
+namespace vmsilo::cli {
+namespace {
+
+constexpr size_t kAny = std::numeric_limits<size_t>::max();
+
+Command MakeRun(RunFlags* flags) {
+  Option directory = StringOption(
+      "directory", "DIR",
+      "Start the command in this directory of the guest instead of the "
+      "user's home",
+      &flags->directory);
+  directory.short_name = 'C';
+  Option tty = SwitchOption(
+      "tty",
+      "Give the command a terminal. That is the default when standard input "
+      "and output are terminals",
+      &flags->tty);
+  tty.short_name = 't';
+  Option no_tty = SwitchOption(
+      "no-tty", "Give the command pipes, even from a terminal", &flags->no_tty);
+  no_tty.short_name = 'T';
+  Option detach = SwitchOption(
+      "detach",
+      "Return as soon as the command has started, and leave it running: for "
+      "desktop applications",
+      &flags->detach);
+  detach.short_name = 'd';
+  Option no_stdin = SwitchOption(
+      "no-stdin", "Give the command an empty standard input", &flags->no_stdin);
+  no_stdin.short_name = 'n';
+  Option quiet = SwitchOption("quiet", "Show no progress while the silo starts",
+                              &flags->quiet);
+  quiet.short_name = 'q';
+  return Command{
+      .name = "run",
+      .operands = "NAME -- COMMAND [ARGUMENT...]",
+      .summary = "run a command in a silo",
+      .description =
+          "Runs COMMAND in the silo NAME, as the guest's user. A silo that is "
+          "not running is started first. Standard input, output and error are "
+          "the command's, in pipes as well as on a terminal; signals and the "
+          "size of the window are passed on.\n"
+          "\n"
+          "On a terminal, Ctrl-C is the command's. Ctrl-] three times within a "
+          "second leaves a session that does not answer.\n"
+          "\n"
+          "What the guest writes to the terminal is filtered: sequences that "
+          "make the terminal answer, or that touch its title, the clipboard "
+          "or the window, do not pass.\n"
+          "\n"
+          "The exit status is the command's; 128 and the signal's number if a "
+          "signal killed it, 127 if it was not found, 126 if it cannot be "
+          "executed, 125 if vmsilo failed.",
+      .options =
+          {std::move(detach), std::move(tty), std::move(no_tty),
+           std::move(no_stdin), std::move(directory),
+           SwitchOption("raw",
+                        "Pass on everything that the guest writes to the "
+                        "terminal",
+                        &flags->raw),
+           SwitchOption("no-wait",
+                        "Fail if the silo is not running, instead of starting "
+                        "it",
+                        &flags->no_wait),
+           DurationOption("timeout",
+                          "Give up if the silo has not answered by then, the "
+                          "time to boot included",
+                          &flags->timeout),
+           std::move(quiet),
+           StringOption("socket", "PATH",
+                        "Connect to this command socket instead of the "
+                        "silo's own",
+                        &flags->socket, Completion::kFile)},
+      .examples = {{"vmsilo run work -- uname -a", "One command"},
+                   {"vmsilo run --detach work -- firefox",
+                    "A desktop application"},
+                   {"tar c src | vmsilo run work -- tar x -C /tmp",
+                    "Files into the silo"},
+                   {"vmsilo run work -- bash -l", "A shell"}},
+      .min_operands = 2,
+      .max_operands = kAny,
+      .completion = Completion::kSilo,
+      .run =
+          [flags](const Operands& operands) {
+            return RunCommand(
+                operands[0],
+                std::vector<std::string>(operands.begin() + 1, operands.end()),
+                *flags);
+          },
+  };
+}
+
+Command MakeControl(Verb verb, std::string name, std::string summary,
+                    std::string description) {
+  std::string example = "vmsilo " + name + " work";
+  return Command{
+      .name = std::move(name),
+      .operands = "NAME...",
+      .summary = std::move(summary),
+      .description = std::move(description),
+      .examples = {{std::move(example), "One silo, by its name"}},
+      .min_operands = 1,
+      .max_operands = kAny,
+      .completion = Completion::kSilo,
+      .run =
+          [verb](const Operands& operands) {
+            return ControlCommand(verb, operands);
+          },
+  };
+}
+
+}  // namespace
+
+Program MakeProgram(Flags* flags) {
+  Program program;
+  program.name = "vmsilo";
+  program.man_section = 1;
+  program.summary = "work with silos: list, start, stop, run commands";
+  program.description =
+      "vmsilo is the desktop user's command for silos, the virtual machines "
+      "that keep parts of a person's work apart. It speaks to systemd, which "
+      "runs them, and to the agents in them.";
+  program.commands = {
+      Command{
+          .name = "list",
+          .summary = "list the silos and their states",
+          .description =
+              "Lists all silos that are installed, with their states.",
+          .examples = {{"vmsilo list", "What there is, and what runs"}},
+          .run = [flags](const Operands&) { return ListCommand(flags->list); },
+      },
+      MakeRun(&flags->run),
+      MakeControl(Verb::kStart, "start", "start silos",
+                  "Starts the silos, and returns when they run or have "
+                  "failed. 'vmsilo run' does not need this."),
+      MakeControl(Verb::kStop, "stop", "shut silos down",
+                  "Asks the guests to power off, and returns when the silos "
+                  "have stopped. A guest that does not is stopped hard after "
+                  "a while."),
+      MakeControl(Verb::kRestart, "restart", "stop silos and start them again",
+                  "As 'vmsilo stop' and 'vmsilo start', one after the other."),
+  };
+  program.examples = {
+      {"vmsilo list", "The silos and their states"},
+      {"vmsilo run work -- uname -a", "One command in a silo"},
+      {"vmsilo stop work", "Shut a silo down"},
+  };
+  program.see_also = {"vmsilo-unitgen(8)", "vmsilo.toml(5)", "systemctl(1)",
+                      "journalctl(1)"};
+  return program;
+}
+
+}  // namespace vmsilo::cli

@@ -1,0 +1,17 @@
+#pragma once
+
+#include "cli/commands.h"
+#include "cli/run_command.h"
+#include "common/options.h"
+
+namespace vmsilo::cli {
+
+struct Flags {
+  RunFlags run;
+  ListFlags list;
+};
+
+// The table of `vmsilo`'s commands and options. `flags` outlives it.
+Program MakeProgram(Flags* flags);
+
+}  // namespace vmsilo::cli
