@@ -21,8 +21,8 @@ bool IsComment(absl::string_view line) {
 
 }  // namespace
 
-absl::StatusOr<std::vector<Setting>> ParseUnitFile(absl::string_view text) {
-  std::vector<Setting> settings;
+absl::StatusOr<std::vector<Assignment>> ParseUnitFile(absl::string_view text) {
+  std::vector<Assignment> settings;
   std::string section;
   std::string joined;
   bool continues = false;

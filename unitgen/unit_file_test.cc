@@ -21,7 +21,7 @@ using ::testing::Matcher;
 struct Case {
   const char* name;
   absl::string_view text;
-  Matcher<absl::StatusOr<std::vector<Setting>>> want;
+  Matcher<absl::StatusOr<std::vector<Assignment>>> want;
 };
 
 class ParseUnitFileTest : public testing::TestWithParam<Case> {};
@@ -36,17 +36,19 @@ INSTANTIATE_TEST_SUITE_P(
         {"Empty", "", IsOkAndHolds(IsEmpty())},
         {"CommentsOnly", "# a\n; b\n\n", IsOkAndHolds(IsEmpty())},
         {"Sections", "[Unit]\nAfter=a b\n[Service]\n Type = notify \n",
-         IsOkAndHolds(ElementsAre(Setting{"Unit", "After", "a b"},
-                                  Setting{"Service", "Type", "notify"}))},
+         IsOkAndHolds(ElementsAre(Assignment{"Unit", "After", "a b"},
+                                  Assignment{"Service", "Type", "notify"}))},
         {"RepeatedAndEmpty", "[S]\nE=1\nE=\nE=2",
-         IsOkAndHolds(ElementsAre(Setting{"S", "E", "1"}, Setting{"S", "E", ""},
-                                  Setting{"S", "E", "2"}))},
+         IsOkAndHolds(ElementsAre(Assignment{"S", "E", "1"},
+                                  Assignment{"S", "E", ""},
+                                  Assignment{"S", "E", "2"}))},
         {"EqualsInTheValue", "[S]\nEnvironment=\"A=B\"\n",
-         IsOkAndHolds(ElementsAre(Setting{"S", "Environment", "\"A=B\""}))},
+         IsOkAndHolds(ElementsAre(Assignment{"S", "Environment", "\"A=B\""}))},
         {"ContinuedWithAComment", "[S]\nExecStart=/a \\\n# why\n  b \\\n  c\n",
-         IsOkAndHolds(ElementsAre(Setting{"S", "ExecStart", "/a    b    c"}))},
+         IsOkAndHolds(ElementsAre(Assignment{"S", "ExecStart",
+                                             "/a    b    c"}))},
         {"HashInsideAValue", "[S]\nD=a #1\n",
-         IsOkAndHolds(ElementsAre(Setting{"S", "D", "a #1"}))},
+         IsOkAndHolds(ElementsAre(Assignment{"S", "D", "a #1"}))},
         {"NoSection", "A=b\n",
          StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("line 1"))},
         {"NoEquals", "[S]\nA=b\nword\n",
