@@ -36,11 +36,11 @@ void NewcArchive::AddFile(absl::string_view path, mode_t mode,
 void NewcArchive::AddCharacterDevice(absl::string_view path, mode_t mode,
                                      uint32_t major, uint32_t minor) {
   AddParents(path);
-  Append(path,
-         Entry{.mode = S_IFCHR | mode,
-               .device_major = major,
-               .device_minor = minor},
-         "");
+  Append(
+      path,
+      Entry{
+          .mode = S_IFCHR | mode, .device_major = major, .device_minor = minor},
+      "");
 }
 
 std::string NewcArchive::Finish() && {
