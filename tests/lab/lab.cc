@@ -410,8 +410,11 @@ absl::StatusOr<int> Run(const Options& options) {
 int main(int argc, char** argv) {
   const absl::StatusOr<vmsilo::lab::Options> options =
       vmsilo::lab::ParseOptions(argc, argv);
-  absl::StatusOr<int> result =
-      options.ok() ? vmsilo::lab::Run(*options) : options.status();
+  if (!options.ok()) {
+    std::cerr << "lab: " << options.status().message() << std::endl;
+    return vmsilo::kExitUsage;
+  }
+  const absl::StatusOr<int> result = vmsilo::lab::Run(*options);
   if (!result.ok()) {
     std::cerr << "lab: " << result.status().message() << std::endl;
     return vmsilo::ExitCodeFor(result.status());
