@@ -1,0 +1,16 @@
+#pragma once
+
+#include "absl/status/statusor.h"
+#include "config/config.h"
+#include "unitgen/mode.h"
+#include "unitgen/output.h"
+
+namespace vmsilo::unitgen {
+
+// Every file that `config` asks for, and warnings about what was left out.
+// Pure: the same configuration gives the same bytes. InvalidArgument with one
+// line a fault where files cannot be written so that systemd reads back what
+// was configured, or two things would have one name.
+absl::StatusOr<Output> Generate(const config::Config& config, const Mode& mode);
+
+}  // namespace vmsilo::unitgen

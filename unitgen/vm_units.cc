@@ -1,0 +1,519 @@
+#include "unitgen/vm_units.h"
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "common/systemd_quote.h"
+#include "config/layout.h"
+#include "hypervisor/boot.h"
+#include "hypervisor/cloud_hypervisor/command_line.h"
+#include "hypervisor/crosvm/command_line.h"
+#include "hypervisor/qemu/command_line.h"
+#include "unitgen/features.h"
+#include "unitgen/hardening.h"
+#include "unitgen/host_units.h"
+#include "vsock/ports.h"
+
+namespace vmsilo::unitgen {
+namespace {
+
+using config::Hypervisor;
+
+// Attached commands keep their connection. More than a person starts at once,
+// few enough that a program in a loop costs the host nothing.
+constexpr absl::string_view kMaxConnections = "256";
+
+std::string Title(const config::Vm& vm) {
+  if (!vm.description.has_value()) return absl::StrCat("Silo ", vm.name);
+  return absl::StrCat("Silo ", vm.name, ": ",
+                      DescriptionValue(*vm.description));
+}
+
+void AddSocket(const config::Vm& vm, Context* context) {
+  Unit unit;
+  unit.name = layout::SocketUnit(vm.name);
+  unit.reason = absl::StrCat("takes commands for silo '", vm.name, "'");
+  unit.keys = {VmKey(vm)};
+  unit.In("Unit")
+      .Add("Description", absl::StrCat("Commands for silo ", vm.name))
+      .Add("Requires", layout::PrepUnit(vm.name))
+      .Add("After", layout::PrepUnit(vm.name));
+  unit.In("Socket")
+      .Add("ListenStream", layout::CommandSocket(vm.name))
+      .Add("Accept", "yes")
+      .Add("SocketUser", context->config().user.name)
+      .Add("SocketGroup", "root")
+      .Add("SocketMode", "0600")
+      .Add("RemoveOnStop", "yes")
+      .Add("MaxConnections", kMaxConnections)
+      // A burst of short commands is no reason to give up the socket.
+      .Add("TriggerLimitIntervalSec", "0");
+  unit.In("Install").Add("WantedBy", "sockets.target");
+  context->Emit(std::move(unit));
+}
+
+void AddProxy(const config::Vm& vm, Context* context) {
+  const config::Config& config = context->config();
+  const std::string vm_unit = layout::VmUnit(vm.name);
+  Unit unit;
+  unit.name = layout::ProxyTemplate(vm.name);
+  unit.reason =
+      absl::StrCat("carries each command's connection to silo '", vm.name, "'");
+  unit.keys = {VmKey(vm)};
+  unit.In("Unit")
+      .Add("Description", absl::StrCat("Command for silo ", vm.name, " (%I)"))
+      .Add("BindsTo", vm_unit)
+      .Add("After", vm_unit)
+      // Ended connections leave nothing behind, failed ones neither.
+      .Add("CollectMode", "inactive-or-failed");
+  const std::string address =
+      HasHybridVsock(vm)
+          ? absl::StrCat("unix:", layout::VsockSocket(vm.name), ":",
+                         vsock::kCommandPort)
+          : absl::StrCat("vsock:", vm.cid, ":", vsock::kCommandPort);
+  Section& service = unit.In("Service");
+  service.Add("Type", "exec");
+  if (HasHybridVsock(vm)) {
+    // Only the hypervisor's user may connect to its sockets.
+    service.Add("User", layout::HypervisorUser(vm.name));
+  }
+  service.Add("DynamicUser", "yes")
+      .Add("StandardInput", "socket")
+      .Add("StandardOutput", "socket")
+      .Add("StandardError", "journal")
+      .Add("ExecStart",
+           context->Exec(
+               "", {config.paths.proxy, "--address", address, "--wait", "60s"},
+               "paths.proxy"))
+      .Add("TimeoutStopSec", "5s");
+  Hardening hardening;
+  if (HasHybridVsock(vm)) {
+    service.Add("TemporaryFileSystem", "/run/vmsilo:ro")
+        .Add("BindReadOnlyPaths", layout::RuntimeDir(vm.name));
+  } else {
+    service.Add("InaccessiblePaths", "-/run/vmsilo");
+    hardening.address_families = "AF_UNIX AF_VSOCK";
+    // The guest's agent listens to ports below 1024 only.
+    hardening.capabilities = "CAP_NET_BIND_SERVICE";
+    hardening.ambient_capabilities = "CAP_NET_BIND_SERVICE";
+    hardening.has_private_users = false;
+  }
+  AddHardening(hardening, &unit);
+  context->Emit(std::move(unit));
+}
+
+void AddPrep(const config::Vm& vm, Context* context) {
+  const std::string root = layout::RuntimeDir(vm.name);
+  Unit unit;
+  unit.name = layout::PrepUnit(vm.name);
+  unit.reason =
+      absl::StrCat("makes the runtime directory of silo '", vm.name, "'");
+  unit.keys = {VmKey(vm)};
+  unit.In("Unit")
+      .Add("Description", absl::StrCat("Runtime directory of silo ", vm.name))
+      // With its default dependencies it would come after sockets.target,
+      // which comes after the socket that needs it.
+      .Add("DefaultDependencies", "no")
+      .Add("After", "local-fs.target systemd-tmpfiles-setup.service")
+      .Add("Conflicts", "shutdown.target")
+      .Add("Before", "shutdown.target");
+  if (context->mode().is_generator) {
+    unit.In("Unit")
+        .Add("Requires", kDirectoriesUnit)
+        .Add("After", kDirectoriesUnit);
+  }
+  Section& service = unit.In("Service");
+  service
+      // Not RemainAfterExit=: whatever starts again makes it run again.
+      .Add("Type", "oneshot")
+      .Add("ExecStart",
+           context->Exec(
+               "", {context->config().paths.systemd_tmpfiles, "--create", "-"},
+               "paths.systemdTmpfiles"))
+      .Add("StandardInput", "data");
+  auto line = [&](std::string text) {
+    service.Add("StandardInputText", QuoteInputText(text));
+  };
+  line("d /run/vmsilo 0755 root root -");
+  line(absl::StrCat("d ", root, " 0755 root root -"));
+  auto link = [&](const std::string& from, absl::string_view to) {
+    line(absl::StrCat("L+ ", from, " - - - - ", to));
+  };
+  link(layout::ControlSocketLink(vm.name, vm.hypervisor),
+       absl::StrCat("vm/", config::ToString(vm.hypervisor), "-control.socket"));
+  if (HasConsoleRelay(vm)) link(layout::Console(vm.name), "console.d/pty");
+  if (!vm.shared_directories.empty()) {
+    line(absl::StrCat("d ", root, "/virtiofs 0755 root root -"));
+  }
+  if (vm.hypervisor == Hypervisor::kCrosvm &&
+      context->config().crosvm.sandbox) {
+    line(absl::StrCat("d ", layout::EmptyDir(vm.name), " 0755 root root -"));
+  }
+  service.Add("ReadWritePaths", "/run");
+  AddTmpfilesHardening(&unit);
+  context->Emit(std::move(unit));
+}
+
+std::string HypervisorTitle(Hypervisor hypervisor) {
+  switch (hypervisor) {
+    case Hypervisor::kCrosvm:
+      return "crosvm";
+    case Hypervisor::kCloudHypervisor:
+      return "Cloud Hypervisor";
+    case Hypervisor::kQemu:
+      return "QEMU";
+  }
+  return "";
+}
+
+std::vector<std::string> HypervisorCommandLine(const config::Config& config,
+                                               const config::Vm& vm) {
+  switch (vm.hypervisor) {
+    case Hypervisor::kCrosvm:
+      return hypervisor::crosvm::CommandLine(config, vm);
+    case Hypervisor::kCloudHypervisor:
+      return hypervisor::cloud_hypervisor::CommandLine(config, vm);
+    case Hypervisor::kQemu:
+      return hypervisor::qemu::CommandLine(config, vm);
+  }
+  return {};
+}
+
+absl::string_view ProgramKey(Hypervisor hypervisor) {
+  switch (hypervisor) {
+    case Hypervisor::kCrosvm:
+      return "paths.crosvm";
+    case Hypervisor::kCloudHypervisor:
+      return "paths.cloudHypervisor";
+    case Hypervisor::kQemu:
+      return "paths.qemu";
+  }
+  return "paths";
+}
+
+bool IsBelow(absl::string_view path, absl::string_view directory) {
+  return path == directory ||
+         absl::StartsWith(path, absl::StrCat(directory, "/"));
+}
+
+// What the VM's service is made from, gathered over the parts of a silo.
+class VmService {
+ public:
+  VmService(const config::Vm& vm, Context* context)
+      : vm_(vm),
+        context_(*context),
+        config_(context->config()),
+        boot_(hypervisor::ResolveBoot(config_, vm)) {}
+
+  Unit Build() && {
+    unit_.name = layout::VmUnit(vm_.name);
+    unit_.reason = absl::StrCat("runs silo '", vm_.name, "' under ",
+                                HypervisorTitle(vm_.hypervisor));
+    unit_.keys = {VmKey(vm_), VmKey(vm_, "hypervisor")};
+    Dependencies();
+    // All sections first: a reference to one ends with the next.
+    unit_.In("Service");
+    if (vm_.auto_start && !vm_.gpu.has_value()) {
+      unit_.keys.push_back(VmKey(vm_, "autoStart"));
+      unit_.In("Install").Add("WantedBy", "multi-user.target");
+    }
+    Section& service = unit_.In("Service");
+    Process(service);
+    Before(service);
+    service.Add("ExecStart",
+                context_.Exec("", HypervisorCommandLine(config_, vm_),
+                              ProgramKey(vm_.hypervisor)));
+    After(service);
+    Files(service);
+    Devices(service);
+    Confinement(service);
+    return std::move(unit_);
+  }
+
+ private:
+  void Dependencies() {
+    const std::string prep = layout::PrepUnit(vm_.name);
+    std::vector<std::string> requires_units = {prep};
+    std::vector<std::string> binds;
+    std::vector<std::string> wants;
+    std::vector<std::string> after = {prep, "network.target"};
+    if (HasConsoleRelay(vm_)) {
+      // A silo can live without its console: a restart of the relay must not
+      // become a restart of the VM.
+      wants.push_back(layout::ConsoleRelayUnit(vm_.name));
+      after.push_back(layout::ConsoleRelayUnit(vm_.name));
+    }
+    if (HasGpu(vm_)) {
+      binds.push_back(layout::GpuUnit(vm_.name));
+      after.push_back(layout::GpuUnit(vm_.name));
+    }
+    if (hypervisor::HasSound(config_, vm_)) {
+      // It must be there at the start, but a silo that goes silent lives on.
+      requires_units.push_back(layout::SoundUnit(vm_.name));
+      after.push_back(layout::SoundUnit(vm_.name));
+    }
+    for (const config::SharedDirectory& share : vm_.shared_directories) {
+      // A guest that loses a file system hangs: better to stop in order.
+      binds.push_back(layout::VirtiofsdUnit(vm_.name, share.tag));
+      after.push_back(layout::VirtiofsdUnit(vm_.name, share.tag));
+    }
+    if (HasTray(vm_)) wants.push_back(layout::TrayUnit(vm_.name));
+    if (HasUsbAttach(vm_)) wants.push_back(layout::UsbAttachUnit(vm_.name));
+    auto other = [&](const std::string& unit) {
+      wants.push_back(unit);
+      after.push_back(unit);
+    };
+    for (const std::string& name : vm_.depends_on) other(layout::VmUnit(name));
+    if (vm_.network.netvm.has_value() && *vm_.network.netvm != "host") {
+      other(layout::VmUnit(*vm_.network.netvm));
+    }
+    for (const config::Interface& interface : vm_.network.interfaces) {
+      other(NetworkDeviceUnit(interface.tap.name));
+      if (interface.tap.bridge.has_value()) {
+        other(NetworkDeviceUnit(*interface.tap.bridge));
+      }
+    }
+    unit_.In("Unit")
+        .Add("Description", absl::StrCat(Title(vm_), " (",
+                                         HypervisorTitle(vm_.hypervisor), ")"))
+        .AddList("Requires", requires_units)
+        .AddList("BindsTo", binds)
+        .AddList("Wants", wants)
+        .AddList("After", after);
+  }
+
+  void Process(Section& service) {
+    service.Add("Type", "exec");
+    if (HasOwnUser(config_, vm_)) {
+      service.Add("User", layout::HypervisorUser(vm_.name))
+          .Add("DynamicUser", "yes");
+      std::vector<std::string> groups = {"kvm"};
+      for (const hypervisor::BootDisk& entry : boot_.disks) {
+        if (IsBelow(entry.disk.path, "/dev")) groups.push_back("disk");
+      }
+      service.AddList("SupplementaryGroups", groups);
+    }
+    service
+        .Add("RuntimeDirectory",
+             absl::StrCat(layout::RuntimeDirBelowRun(vm_.name), "/vm"))
+        .Add("RuntimeDirectoryMode", "0710")
+        // The group's bits are the mask of the access list below.
+        .Add("UMask", "0007");
+  }
+
+  // As root, before the hypervisor.
+  void Before(Section& service) {
+    const bool has_own_user = HasOwnUser(config_, vm_);
+    const bool user_reads_files =
+        vm_.console == config::ConsoleMode::kFile ||
+        (HasConsoleRelay(vm_) && !ConsoleRelayListens(vm_));
+    if (user_reads_files) {
+      // Lets the person's console relay reach the hypervisor's sockets.
+      const uid_t uid = config_.user.uid;
+      service.Add("StandardInput", "data")
+          .Add("StandardInputText",
+               QuoteInputText(absl::StrCat("a+ ", layout::VmDir(vm_.name),
+                                           " - - - - user:", uid,
+                                           ":x,default:user:", uid, ":rw")))
+          .Add("ExecStartPre",
+               context_.Exec("+",
+                             {config_.paths.systemd_tmpfiles, "--create", "-"},
+                             "paths.systemdTmpfiles"));
+    } else {
+      service.Add("StandardInput", "null");
+    }
+    std::vector<std::string> own = {
+        config_.paths.chown, "--reference=" + layout::VmDir(vm_.name), "--"};
+    const size_t fixed = own.size();
+    for (const hypervisor::BootDisk& entry : boot_.disks) {
+      if (entry.role == hypervisor::BootDisk::Role::kOverlay) {
+        service.Add("ExecStartPre",
+                    context_.Exec("+",
+                                  {config_.paths.prepare, "overlay", "--path",
+                                   entry.disk.path, "--size",
+                                   absl::StrCat(vm_.root_overlay.size.count())},
+                                  "paths.prepare"));
+      }
+      if (IsWritableFile(entry)) own.push_back(entry.disk.path);
+    }
+    if (!has_own_user) return;
+    if (own.size() > fixed) {
+      service.Add("ExecStartPre", context_.Exec("+", own, "paths.chown"));
+    }
+    const std::vector<std::string> sockets = BackendSockets(config_, vm_);
+    if (!sockets.empty()) {
+      // Back ends make their sockets for themselves alone; this hands them to
+      // the one that connects. Never through a link: a back end could make one.
+      std::vector<std::string> give = {config_.paths.chown, "--no-dereference",
+                                       "--reference=" + layout::VmDir(vm_.name),
+                                       "--"};
+      give.insert(give.end(), sockets.begin(), sockets.end());
+      service.Add("ExecStartPre", context_.Exec("+", give, "paths.chown"));
+    }
+  }
+
+  void After(Section& service) {
+    const std::string control = layout::ControlSocket(vm_.name, vm_.hypervisor);
+    std::vector<std::string> wait = {
+        config_.paths.prepare, "wait", "--socket", control, "--timeout", "15s"};
+    if (vm_.hypervisor == Hypervisor::kCrosvm) {
+      wait.insert(wait.end(), {"--type", "seqpacket"});
+    }
+    service
+        .Add("ExecStartPost", context_.Exec("", wait, "paths.prepare"))
+        // Asks the guest; what is left after that gets SIGTERM.
+        .Add("ExecStop",
+             context_.Exec("-",
+                           {config_.paths.prepare, "power-off", "--hypervisor",
+                            std::string(config::ToString(vm_.hypervisor)),
+                            "--control", control, "--timeout", "30s"},
+                           "paths.prepare"));
+    std::vector<std::string> remove = {config_.paths.rm, "-f", "--"};
+    std::vector<std::string> give_back = {config_.paths.chown, "root:root",
+                                          "--"};
+    const size_t fixed = remove.size();
+    for (const hypervisor::BootDisk& entry : boot_.disks) {
+      if (entry.role == hypervisor::BootDisk::Role::kOverlay) {
+        remove.push_back(entry.disk.path);
+      } else if (IsWritableFile(entry) && HasOwnUser(config_, vm_)) {
+        give_back.push_back(entry.disk.path);
+      }
+    }
+    if (remove.size() > fixed) {
+      service.Add("ExecStopPost", context_.Exec("+", remove, "paths.rm"));
+    }
+    if (give_back.size() > fixed) {
+      // The user's number may be another silo's tomorrow.
+      service.Add("ExecStopPost", context_.Exec("+", give_back, "paths.chown"));
+    }
+    // Longer than power-off waits.
+    service.Add("TimeoutStopSec", "45s").Add("KillMode", "mixed");
+    if (vm_.hypervisor == Hypervisor::kCrosvm) {
+      // crosvm ends when the guest reboots, and this makes it a reboot.
+      service
+          .Add("RestartForceExitStatus",
+               absl::StrCat(hypervisor::crosvm::kExitGuestReset))
+          .Add("SuccessExitStatus",
+               absl::StrCat(hypervisor::crosvm::kExitGuestReset))
+          .Add("RestartSec", "1s");
+    }
+  }
+
+  // Regular files; devices have a group.
+  bool IsWritableFile(const hypervisor::BootDisk& entry) const {
+    if (IsBelow(entry.disk.path, "/dev")) return false;
+    const bool is_root_snapshot =
+        boot_.has_root_snapshot &&
+        entry.role == hypervisor::BootDisk::Role::kRoot;
+    return !entry.disk.read_only && !is_root_snapshot;
+  }
+
+  void Files(Section& service) {
+    service.Add("TemporaryFileSystem", "/run/vmsilo:ro")
+        .Add("BindPaths", layout::RuntimeDir(vm_.name));
+    // The root commands above work there, too.
+    std::vector<std::string> writable = {layout::RuntimeDir(vm_.name)};
+    bool is_below_home = false;
+    auto used = [&](absl::string_view path) {
+      for (const absl::string_view home : {"/home", "/root", "/run/user"}) {
+        if (IsBelow(path, home)) is_below_home = true;
+      }
+    };
+    used(boot_.kernel);
+    if (boot_.initrd.has_value()) used(*boot_.initrd);
+    for (const std::string& argument : vm_.extra_args) {
+      if (absl::StrContains(argument, "/home/")) is_below_home = true;
+    }
+    for (const hypervisor::BootDisk& entry : boot_.disks) {
+      used(entry.disk.path);
+      if (entry.role == hypervisor::BootDisk::Role::kOverlay) {
+        writable.push_back(std::string(layout::kOverlayDir));
+      } else if (IsWritableFile(entry)) {
+        writable.push_back(context_.Path(entry.disk.path, VmKey(vm_, "disks")));
+      }
+    }
+    service.AddList("ReadWritePaths", writable)
+        .Add("ProtectSystem", "strict")
+        .Add("ProtectHome", is_below_home ? "read-only" : "yes")
+        .Add("PrivateTmp", "yes");
+  }
+
+  void Devices(Section& service) {
+    service.Add("DevicePolicy", "closed").Add("DeviceAllow", "/dev/kvm rw");
+    if (!HasHybridVsock(vm_)) service.Add("DeviceAllow", "/dev/vhost-vsock rw");
+    if (!vm_.network.interfaces.empty()) {
+      service.Add("DeviceAllow", "/dev/net/tun rw")
+          .Add("DeviceAllow", "/dev/vhost-net rw");
+    }
+    if (!vm_.pci_devices.empty()) {
+      service.Add("DeviceAllow", "char-vfio rw")
+          .Add("DeviceAllow", "/dev/vfio/vfio rw")
+          // Passed-through devices pin the whole of the guest's memory.
+          .Add("LimitMEMLOCK", "infinity");
+    }
+    for (const hypervisor::BootDisk& entry : boot_.disks) {
+      if (!IsBelow(entry.disk.path, "/dev")) continue;
+      service.Add(
+          "DeviceAllow",
+          absl::StrCat(context_.Path(entry.disk.path, VmKey(vm_, "disks")),
+                       entry.disk.read_only ? " r" : " rw"));
+    }
+  }
+
+  void Confinement(Section& service) {
+    service.Add("NoNewPrivileges", "yes")
+        .Add("ProtectClock", "yes")
+        .Add("ProtectHostname", "yes")
+        .Add("ProtectKernelLogs", "yes")
+        .Add("ProtectKernelModules", "yes")
+        .Add("LockPersonality", "yes")
+        .Add("RestrictRealtime", "yes")
+        .Add("SystemCallArchitectures", "native")
+        .Add("LimitNOFILE", "65536");
+    const bool jails_itself =
+        vm_.hypervisor == Hypervisor::kCrosvm && config_.crosvm.sandbox;
+    if (!jails_itself) {
+      service.Add("ProtectControlGroups", "yes")
+          .Add("ProtectKernelTunables", "yes")
+          .Add("ProtectProc", "invisible")
+          .Add("RestrictNamespaces", "yes")
+          .Add("RestrictSUIDSGID", "yes")
+          .Add("SystemCallFilter", "@system-service")
+          .Add("SystemCallErrorNumber", "EPERM");
+    }
+    if (HasOwnUser(config_, vm_)) service.Add("CapabilityBoundingSet", "");
+    // More than these only if options of one's own ask for it.
+    const bool is_plain = vm_.extra_args.empty() &&
+                          config_.qemu.extra_args.empty() &&
+                          config_.cloud_hypervisor.extra_args.empty() &&
+                          config_.crosvm.extra_args.empty() &&
+                          config_.crosvm.extra_run_args.empty();
+    if (is_plain) {
+      // AF_INET for the ioctls of network devices.
+      service.Add("RestrictAddressFamilies",
+                  "AF_UNIX AF_INET AF_NETLINK AF_VSOCK");
+      if (vm_.network.interfaces.empty()) service.Add("PrivateNetwork", "yes");
+    }
+  }
+
+  const config::Vm& vm_;
+  Context& context_;
+  const config::Config& config_;
+  const hypervisor::Boot boot_;
+  Unit unit_;
+};
+
+}  // namespace
+
+void AddVmUnits(const config::Vm& vm, Context* context) {
+  AddSocket(vm, context);
+  AddPrep(vm, context);
+  context->Emit(VmService(vm, context).Build());
+  AddProxy(vm, context);
+}
+
+}  // namespace vmsilo::unitgen
