@@ -56,7 +56,7 @@ def _pkg_config_repository_impl(ctx):
                 ctx.attr.archives or "\n",
             ):
                 linkopts.append("-l:lib%s.a" % flag[2:])
-            elif not flag.startswith("-Wl,--p") and flag != "-Wl,--as-needed":
+            else:
                 linkopts.append(flag)
         build += _TARGET.format(
             name = repr(name),
