@@ -102,16 +102,16 @@ absl::Status ParseOptions(const std::vector<const std::vector<Option>*>& sets,
           shown, optopt >= kFirstOption ? " takes no argument"
                                         : " is not an option of this program"));
     }
-    const Option* option = nullptr;
-    if (code >= kFirstOption) {
-      option = options[static_cast<size_t>(code - kFirstOption)];
-    } else {
-      for (const Option* candidate : options) {
-        if (candidate->short_name == code) option = candidate;
-      }
-    }
+    const auto option = std::find_if(
+        options.begin(), options.end(), [&](const Option* candidate) {
+          return code >= kFirstOption
+                     ? candidate ==
+                           options[static_cast<size_t>(code) - kFirstOption]
+                     : candidate->short_name == code;
+        });
+    CHECK(option != options.end());
     VMSILO_RETURN_IF_ERROR(
-        Apply(*option, option->argument.empty() ? "" : optarg));
+        Apply(**option, (*option)->argument.empty() ? "" : optarg));
   }
   for (int i = optind; i < argc; ++i) {
     operands->push_back(argv[static_cast<size_t>(i)]);

@@ -43,13 +43,18 @@ class Value {
   // By key, in byte order, without duplicates.
   using Table = std::vector<Member>;
 
-  Value() = default;
-  explicit Value(bool value, Position at = {}) : data_(value), at_(at) {}
-  explicit Value(int64_t value, Position at = {}) : data_(value), at_(at) {}
-  explicit Value(uint64_t value, Position at = {}) : data_(value), at_(at) {}
-  explicit Value(double value, Position at = {}) : data_(value), at_(at) {}
-  explicit Value(std::string value, Position at = {})
-      : data_(std::move(value)), at_(at) {}
+  // Defined below Member, which the alternatives of the variant need whole.
+  Value();
+  Value(const Value&);
+  Value(Value&&) noexcept;
+  Value& operator=(const Value&);
+  Value& operator=(Value&&) noexcept;
+  ~Value();
+  explicit Value(bool value, Position at = {});
+  explicit Value(int64_t value, Position at = {});
+  explicit Value(uint64_t value, Position at = {});
+  explicit Value(double value, Position at = {});
+  explicit Value(std::string value, Position at = {});
   explicit Value(Array value, Position at = {});
   // `members` may be in any order; see SortMembers() for duplicates.
   explicit Value(Table members, Position at = {});
@@ -110,6 +115,19 @@ struct Value::Member {
     return a.key == b.key && a.value == b.value;
   }
 };
+
+inline Value::Value() = default;
+inline Value::Value(const Value&) = default;
+inline Value::Value(Value&&) noexcept = default;
+inline Value& Value::operator=(const Value&) = default;
+inline Value& Value::operator=(Value&&) noexcept = default;
+inline Value::~Value() = default;
+inline Value::Value(bool value, Position at) : data_(value), at_(at) {}
+inline Value::Value(int64_t value, Position at) : data_(value), at_(at) {}
+inline Value::Value(uint64_t value, Position at) : data_(value), at_(at) {}
+inline Value::Value(double value, Position at) : data_(value), at_(at) {}
+inline Value::Value(std::string value, Position at)
+    : data_(std::move(value)), at_(at) {}
 
 // Sorts by key. Of several members with one key the first stays, and the
 // others are returned, with where they stood.
