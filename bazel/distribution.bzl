@@ -59,6 +59,8 @@ def _distribution_repository_impl(ctx):
     texts = {}
     if ctx.name == "rules_cc" and old.exists:
         for name in _OLD_RULES_CC_FILES:
+            if not old.get_child(name).exists:
+                continue
             text = ctx.read(old.get_child(name))
             if "\"use_cpp_toolchain\"" in text:
                 texts[name] = text
@@ -77,8 +79,7 @@ def _distribution_repository_impl(ctx):
         kept = []
         for line in text.split("\n"):
             if "toolchain_utils.bzl" in line:
-                text_of_load = line.replace(", \"use_cpp_toolchain\"", "")
-                kept.append(text_of_load)
+                kept.append(line.replace(", \"use_cpp_toolchain\"", ""))
             else:
                 kept.append(line.replace(_OLD_RULES_CC_USE, _OLD_RULES_CC_TYPE))
         ctx.file(below + name, "\n".join(kept))
