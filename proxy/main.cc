@@ -1,0 +1,151 @@
+#include "common/main.h"
+
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "common/epoll_event_loop.h"
+#include "common/exit_codes.h"
+#include "common/log.h"
+#include "common/notify.h"
+#include "common/options.h"
+#include "common/socket.h"
+#include "common/status.h"
+#include "common/status_macros.h"
+#include "common/unique_fd.h"
+#include "proxy/server.h"
+#include "proxy/session.h"
+#include "vsock/address.h"
+#include "vsock/connect.h"
+
+namespace vmsilo::proxy {
+namespace {
+
+struct Options {
+  std::string address;
+  std::string listen;
+  std::string source_port = "privileged";
+  absl::Duration wait = absl::Seconds(60);
+};
+
+absl::Status Usage(absl::string_view message) {
+  return WithExitCode(absl::InvalidArgumentError(message), kExitUsage);
+}
+
+// The exit codes that this program promises.
+absl::Status WithProxyExitCode(absl::Status status) {
+  switch (status.code()) {
+    case absl::StatusCode::kNotFound:
+      return WithExitCode(std::move(status), kExitUnavailable);
+    case absl::StatusCode::kUnavailable:
+      return WithExitCode(std::move(status), kExitTryLater);
+    case absl::StatusCode::kAborted:
+      return WithExitCode(std::move(status), kExitProtocol);
+    default:
+      return status;
+  }
+}
+
+absl::StatusOr<UniqueFd> TakeClient() {
+  int type = 0;
+  socklen_t size = sizeof(type);
+  if (getsockopt(STDIN_FILENO, SOL_SOCKET, SO_TYPE, &type, &size) != 0 ||
+      type != SOCK_STREAM) {
+    return Usage(
+        "standard input is not a stream socket; a terminal or a pipe cannot be "
+        "relayed (use --listen)");
+  }
+  UniqueFd client(fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1));
+  if (!client.is_valid()) return ErrnoStatus("take standard input");
+  const int flags = fcntl(client.get(), F_GETFL);
+  if (flags < 0 || fcntl(client.get(), F_SETFL, flags | O_NONBLOCK) != 0) {
+    return ErrnoStatus("make standard input non-blocking");
+  }
+  // The client must see the end of the connection when we close it.
+  const UniqueFd null(open("/dev/null", O_RDWR | O_CLOEXEC));
+  if (!null.is_valid()) return ErrnoStatus("open /dev/null");
+  for (const int fd : {STDIN_FILENO, STDOUT_FILENO}) {
+    if (dup2(null.get(), fd) < 0) return ErrnoStatus("replace a descriptor");
+  }
+  return client;
+}
+
+absl::Status RunOne(EventLoop* loop, const Target& target) {
+  VMSILO_ASSIGN_OR_RETURN(UniqueFd client, TakeClient());
+  absl::Status result;
+  VMSILO_ASSIGN_OR_RETURN(
+      const std::unique_ptr<Session> session,
+      Session::Start(
+          loop, std::move(client), target, [] { return absl::OkStatus(); },
+          [&result, loop](absl::Status status) {
+            result = std::move(status);
+            loop->Quit();
+          }));
+  VMSILO_RETURN_IF_ERROR(loop->Run());
+  return WithProxyExitCode(std::move(result));
+}
+
+absl::Status RunServer(EventLoop* loop, UniqueFd listener,
+                       const Target& target) {
+  Server server(loop, std::move(listener), target);
+  VMSILO_RETURN_IF_ERROR(server.Start());
+  NotifyReady();
+  return loop->Run();
+}
+
+absl::Status Run(const Options& options) {
+  if (options.address.empty()) {
+    return Usage("no --address; expected vsock:CID:PORT or unix:PATH:PORT");
+  }
+  absl::StatusOr<vsock::Address> address = vsock::ParseAddress(options.address);
+  if (!address.ok()) return WithExitCode(address.status(), kExitUsage);
+  const Target target = {.address = *std::move(address),
+                         .source_port = options.source_port == "any"
+                                            ? vsock::SourcePort::kAny
+                                            : vsock::SourcePort::kPrivileged,
+                         .wait = options.wait};
+  VMSILO_ASSIGN_OR_RETURN(const std::unique_ptr<EventLoop> loop,
+                          EpollEventLoop::Create());
+  if (options.listen.empty()) return RunOne(loop.get(), target);
+  VMSILO_ASSIGN_OR_RETURN(UniqueFd listener, ListenUnix(options.listen, 0600));
+  return RunServer(loop.get(), std::move(listener), target);
+}
+
+Program MakeProgram(Options* options) {
+  return {
+      .name = "vmsilo-proxy",
+      .man_section = 8,
+      .summary = "carry a connection to a port of a silo's virtual machine",
+      .description = "todo",
+      .options =
+          {
+              StringOption("address", "ADDRESS", "Connect to ADDRESS",
+                           &options->address),
+              DurationOption("wait", "Wait for the agent for up to TIME",
+                             &options->wait),
+              StringOption("listen", "PATH", "Listen on PATH", &options->listen,
+                           Completion::kFile),
+              ChoiceOption("source-port", "KIND", "Source port",
+                           {"privileged", "any"}, &options->source_port),
+          },
+      .main = {.run = [options](const Operands&) { return Run(*options); }},
+  };
+}
+
+}  // namespace
+}  // namespace vmsilo::proxy
+
+int main(int argc, char** argv) {
+  vmsilo::proxy::Options options;
+  return vmsilo::Main(argc, argv, vmsilo::proxy::MakeProgram(&options));
+}
