@@ -1,0 +1,136 @@
+#include "agent/agent.h"
+
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "agent/connection.h"
+#include "command/frame.h"
+#include "common/event_loop.h"
+#include "common/log.h"
+#include "common/socket.h"
+#include "common/status.h"
+#include "common/status_macros.h"
+#include "common/unique_fd.h"
+
+namespace vmsilo::agent {
+
+Agent::Agent(EventLoop* loop, UniqueFd listener, PeerCheck peer_check,
+             Settings settings, size_t max_commands)
+    : loop_(loop),
+      listener_(std::move(listener)),
+      peer_check_(std::move(peer_check)),
+      settings_(std::move(settings)),
+      max_commands_(max_commands) {}
+
+Agent::~Agent() {
+  for (const auto& [connection, owned] : connections_) connection->ShutDown();
+}
+
+absl::Status Agent::Start() {
+  // Commands that leave children behind must not leave zombies, also where
+  // nobody else reaps: a busybox init may run only what it was told to.
+  if (prctl(PR_SET_CHILD_SUBREAPER, 1) != 0) {
+    return ErrnoStatus("become the reaper of orphans");
+  }
+  VMSILO_ASSIGN_OR_RETURN(child_source_, loop_->AddSignal(SIGCHLD, [this] {
+    return OnChildSignal();
+  }));
+  VMSILO_ASSIGN_OR_RETURN(
+      listener_source_,
+      loop_->AddIo(listener_.get(), EPOLLIN,
+                   [this](uint32_t) { return OnConnection(); }));
+  return absl::OkStatus();
+}
+
+absl::Status Agent::OnConnection() {
+  absl::StatusOr<UniqueFd> socket = Accept(listener_.get());
+  if (!socket.ok()) {
+    if (absl::IsUnavailable(socket.status())) return absl::OkStatus();
+    // Out of descriptors or memory, and the connection still waits: without a
+    // pause this would be asked at once again.
+    LOG(WARNING) << socket.status().message() << ", trying again in a second";
+    VMSILO_RETURN_IF_ERROR(listener_source_.SetEvents(0));
+    VMSILO_ASSIGN_OR_RETURN(pause_, loop_->AddTimer(absl::Seconds(1), [this] {
+      return listener_source_.SetEvents(EPOLLIN);
+    }));
+    return absl::OkStatus();
+  }
+  const absl::Status allowed = peer_check_(socket->get());
+  if (!allowed.ok()) {
+    LOG(WARNING) << allowed.message() << ", connection refused";
+    Refuse(*std::move(socket), command::ErrorCode::kRefused, allowed.message());
+    return absl::OkStatus();
+  }
+  const size_t handshakes = static_cast<size_t>(std::count_if(
+      connections_.begin(), connections_.end(),
+      [](const auto& entry) { return !entry.first->has_start(); }));
+  if (handshakes >= kMaxHandshakes || connections_.size() >= max_commands_) {
+    Refuse(*std::move(socket), command::ErrorCode::kBusy,
+           absl::StrCat("too many commands run at the same time (",
+                        connections_.size(), ")"));
+    return absl::OkStatus();
+  }
+  absl::StatusOr<std::unique_ptr<Connection>> connection =
+      Connection::Create(loop_, *std::move(socket), &settings_, this);
+  if (!connection.ok()) {
+    LOG(WARNING) << connection.status().message() << ", connection dropped";
+    return absl::OkStatus();
+  }
+  Connection* key = connection->get();
+  connections_[key] = *std::move(connection);
+  return absl::OkStatus();
+}
+
+void Agent::Refuse(UniqueFd socket, command::ErrorCode code,
+                   absl::string_view message) {
+  std::string frame;
+  command::AppendFrame(command::MakeError(code, message), &frame);
+  // Much smaller than a socket's buffer, and nobody waits for it.
+  (void)send(socket.get(), frame.data(), frame.size(), MSG_NOSIGNAL);
+}
+
+void Agent::OnChild(Connection* connection, pid_t pid) {
+  children_[pid] = connection;
+}
+
+void Agent::OnClosed(Connection* connection) {
+  for (auto& [pid, owner] : children_) {
+    if (owner == connection) owner = nullptr;
+  }
+  connections_.erase(connection);
+}
+
+absl::Status Agent::OnChildSignal() {
+  // One signal may stand for many children.
+  for (;;) {
+    siginfo_t info = {};
+    if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG) != 0 || info.si_pid == 0) {
+      return absl::OkStatus();  // none left, or none that has ended
+    }
+    const auto child = children_.find(info.si_pid);
+    if (child == children_.end()) continue;
+    Connection* connection = child->second;
+    children_.erase(child);
+    if (connection == nullptr) continue;
+    command::Exit exit;
+    exit.how = info.si_code == CLD_EXITED ? command::Exit::How::kExited
+                                          : command::Exit::How::kKilled;
+    exit.value = static_cast<uint8_t>(info.si_status);
+    VMSILO_RETURN_IF_ERROR(connection->OnChildExit(exit));
+  }
+}
+
+}  // namespace vmsilo::agent

@@ -1,0 +1,60 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstddef>
+#include <functional>
+#include <map>
+#include <memory>
+
+#include "absl/status/status.h"
+#include "agent/connection.h"
+#include "common/event_loop.h"
+#include "common/unique_fd.h"
+
+namespace vmsilo::agent {
+
+// Clients that have not asked for a command yet. They come one by one.
+inline constexpr size_t kMaxHandshakes = 64;
+
+// Attached commands that run at the same time by default. Each costs up to six
+// descriptors and less than a megabyte.
+inline constexpr size_t kDefaultMaxCommands = 256;
+
+// Decides about a connection's peer: OK, or PermissionDenied with the reason.
+using PeerCheck = std::function<absl::Status(int socket)>;
+
+// Takes connections and reaps children: those of its connections, and as the
+// subreaper all that they have left behind.
+class Agent : private Connection::Owner {
+ public:
+  Agent(EventLoop* loop, UniqueFd listener, PeerCheck peer_check,
+        Settings settings, size_t max_commands);
+  ~Agent() override;
+
+  absl::Status Start();
+
+ private:
+  // Connection::Owner
+  void OnChild(Connection* connection, pid_t pid) override;
+  void OnClosed(Connection* connection) override;
+
+  absl::Status OnConnection();
+  absl::Status OnChildSignal();
+  // Sends one ERROR frame and forgets the client.
+  void Refuse(UniqueFd socket, command::ErrorCode code,
+              absl::string_view message);
+
+  EventLoop* loop_;
+  UniqueFd listener_;
+  PeerCheck peer_check_;
+  Settings settings_;
+  size_t max_commands_;
+  std::map<Connection*, std::unique_ptr<Connection>> connections_;
+  std::map<pid_t, Connection*> children_;
+  Source listener_source_;
+  Source child_source_;
+  Source pause_;
+};
+
+}  // namespace vmsilo::agent
