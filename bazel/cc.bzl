@@ -35,7 +35,7 @@ def vmsilo_cc_fuzz_test(name, srcs, corpus, deps = [], copts = [], args = [], **
 
     Without --config=fuzz it runs the checked-in corpus, and a bounded number
     of mutations of it from a fixed seed. With --config=fuzz it is a libFuzzer
-    binary for `bazel run`.
+    binary: `bazel run --config=fuzz TARGET -- DIRECTORY -max_total_time=60`.
 
     Args:
       name: of the target, by convention ending in _fuzz.
@@ -52,7 +52,11 @@ def vmsilo_cc_fuzz_test(name, srcs, corpus, deps = [], copts = [], args = [], **
         name = name,
         size = kwargs.pop("size", "small"),
         srcs = srcs,
-        args = args + ["$(locations %s)" % c for c in corpus],
+        # libFuzzer would only replay what it is given by name.
+        args = args + select({
+            "//bazel:fuzz": [],
+            "//conditions:default": ["$(locations %s)" % c for c in corpus],
+        }),
         copts = _COPTS + copts,
         data = corpus,
         linkopts = select({

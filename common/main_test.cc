@@ -44,7 +44,8 @@ TEST(MainTest, ExitsWith64ForBadUsageAndPointsToTheHelp) {
 
 TEST(MainTest, ShowsHelpVersionManualAndCompletion) {
   EXPECT_THAT(RunSample({"--help"}).out, StartsWith("Usage: sample"));
-  EXPECT_EQ(RunSample({"--version"}).out, std::string("sample ") + kVersion + "\n");
+  EXPECT_EQ(RunSample({"--version"}).out,
+            std::string("sample ") + kVersion + "\n");
   EXPECT_THAT(RunSample({"--print-manual"}).out, StartsWith(".TH \"SAMPLE\""));
   EXPECT_THAT(RunSample({"--print-completion=fish"}).out, HasSubstr("-l fail"));
   EXPECT_EQ(RunSample({"--print-completion=csh"}).exit_code, 64);
