@@ -130,8 +130,8 @@ TEST_P(TerminalFilterTest, CutAtEveryByteGivesTheSame) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, TerminalFilterTest, ValuesIn(Cases()),
-                         [](const auto& info) {
-                           return std::string(info.param.name);
+                         [](const auto& test) {
+                           return std::string(test.param.name);
                          });
 
 TEST(TerminalFilterResetTest, NothingToUndoAfterText) {

@@ -1,0 +1,71 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "common/bytes.h"
+
+namespace vmsilo::hypervisor {
+
+// What a hypervisor says of its VM. All three have less than one would like:
+// a field that they cannot tell is absent.
+struct VmStatus {
+  enum class State {
+    kRunning,
+    kPaused,    // also: waiting to be started, being migrated
+    kShutDown,  // the guest has powered off, the process is still there
+    kFailed,    // a guest panic, a disk that fails: it will not go on
+    kNone,      // the process has no VM (yet)
+    kOther,     // a word that was not known when this was written
+  };
+  State state = State::kOther;
+  // The hypervisor's own word for the state: foreign, for people.
+  std::string word;
+  // Of the hypervisor: foreign, for people.
+  std::string version;
+  std::optional<int64_t> pid;
+  // The guest's memory less what its balloon has taken.
+  std::optional<Bytes> memory;
+
+  friend bool operator==(const VmStatus&, const VmStatus&) = default;
+};
+
+// The control socket of one VM, whichever hypervisor it is.
+//
+// Calls return at once; the answer comes to the handler from the event loop,
+// exactly once. Each call has a deadline, which covers connecting and waiting
+// for earlier calls. One call is under way at a time, on a connection of its
+// own that is closed afterwards, so that no late answer is ever taken for the
+// next one, and a monitor that serves one client at a time is free for others.
+// A handler may make further calls, and may destroy the client; calls that are
+// still outstanding then are dropped without a word.
+//
+// Unavailable: nobody listens, or the connection ended without an answer.
+// DeadlineExceeded: no answer in time. DataLoss: the hypervisor broke its
+// protocol. FailedPrecondition: it refuses. Unimplemented: it cannot.
+class Client {
+ public:
+  using Done = std::function<void(absl::Status)>;
+  using StatusDone = std::function<void(absl::StatusOr<VmStatus>)>;
+
+  virtual ~Client() = default;
+
+  // Presses the ACPI power button. OK means that the hypervisor has done so;
+  // what the guest makes of it is the guest's business.
+  virtual void PressPowerButton(absl::Duration deadline, Done done) = 0;
+
+  // Ends the VM and the hypervisor's process at once. The guest is not asked.
+  virtual void Stop(absl::Duration deadline, Done done) = 0;
+
+  // Whether the hypervisor answers at all.
+  virtual void Ping(absl::Duration deadline, Done done) = 0;
+
+  virtual void QueryStatus(absl::Duration deadline, StatusDone done) = 0;
+};
+
+}  // namespace vmsilo::hypervisor
