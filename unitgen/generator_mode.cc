@@ -1,0 +1,137 @@
+#include "unitgen/generator_mode.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
+#include "common/escape.h"
+#include "common/file.h"
+#include "common/status.h"
+#include "common/status_macros.h"
+#include "common/unique_fd.h"
+
+namespace vmsilo::unitgen {
+namespace {
+
+constexpr absl::string_view kSystemUnits = "systemd/system/";
+
+// The kernel refuses records of more than 1024 bytes less its own prefix
+// (LOG_LINE_MAX and PREFIX_MAX in kernel/printk/internal.h).
+constexpr size_t kMaxRecord = 976;
+
+// Makes one file at the first attempt, which in a directory of systemd's is
+// always the last.
+template <typename Make>
+absl::Status MakeAnew(int directory, const char* name, Make make) {
+  if (make()) return absl::OkStatus();
+  if (errno == EEXIST && unlinkat(directory, name, 0) == 0 && make()) {
+    return absl::OkStatus();
+  }
+  return ErrnoStatus(absl::StrCat("create ", Quoted(name)));
+}
+
+absl::Status WriteOne(int directory, const char* name, const File& file) {
+  if (file.kind == File::Kind::kSymlink) {
+    return MakeAnew(directory, name, [&] {
+      return symlinkat(file.content.c_str(), directory, name) == 0;
+    });
+  }
+  UniqueFd fd;
+  VMSILO_RETURN_IF_ERROR(MakeAnew(directory, name, [&] {
+    fd = UniqueFd(openat(directory, name,
+                         O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+                         file.mode & 0777));
+    return fd.is_valid();
+  }));
+  absl::Status status = WriteAll(fd.get(), file.content);
+  if (status.ok()) return status;
+  // Half a unit is worse than none.
+  (void)unlinkat(directory, name, 0);
+  return Annotate(status, Quoted(name));
+}
+
+}  // namespace
+
+bool IsGeneratorCall(const std::vector<std::string>& arguments) {
+  if (arguments.size() != 3) return false;
+  for (const std::string& argument : arguments) {
+    if (argument.empty() || argument[0] != '/') return false;
+  }
+  return true;
+}
+
+absl::Status WriteUnits(const std::string& directory, const Output& output) {
+  VMSILO_ASSIGN_OR_RETURN(const UniqueFd root,
+                          Open(directory, O_PATH | O_DIRECTORY));
+  // Files come directory by directory, so only the last one is kept open.
+  std::string last_name;
+  UniqueFd last;
+  for (const auto& [path, file] : output.files) {
+    absl::string_view name = path;
+    if (!absl::ConsumePrefix(&name, kSystemUnits)) continue;
+    int parent = root.get();
+    const size_t slash = name.find('/');
+    if (slash != absl::string_view::npos) {
+      const absl::string_view subdirectory = name.substr(0, slash);
+      if (subdirectory != last_name) {
+        last_name = std::string(subdirectory);
+        if (mkdirat(root.get(), last_name.c_str(), 0755) != 0 &&
+            errno != EEXIST) {
+          return ErrnoStatus(absl::StrCat("make ", Quoted(last_name)));
+        }
+        VMSILO_ASSIGN_OR_RETURN(
+            last,
+            OpenAt(root.get(), last_name, O_PATH | O_DIRECTORY | O_NOFOLLOW));
+      }
+      parent = last.get();
+      name.remove_prefix(slash + 1);
+    }
+    // `name` ends where `path` does, so it ends in a NUL.
+    VMSILO_RETURN_IF_ERROR(WriteOne(parent, name.data(), file));
+  }
+  return absl::OkStatus();
+}
+
+GeneratorLog::GeneratorLog(absl::string_view exec_pid) : fd_(STDERR_FILENO) {
+  if (exec_pid != absl::StrCat(getpid())) return;
+  // Containers have no such device; their manager's stderr is as good.
+  const int kernel = open("/dev/kmsg", O_WRONLY | O_NOCTTY | O_CLOEXEC);
+  if (kernel < 0) return;
+  fd_ = kernel;
+  is_kernel_ = true;
+}
+
+GeneratorLog::~GeneratorLog() {
+  if (is_kernel_) (void)close(fd_);
+}
+
+void GeneratorLog::Write(int priority, absl::string_view message) {
+  // Nobody is left to tell when this fails; the unit that fails tells it too.
+  (void)WriteAll(fd_, is_kernel_
+                          ? KernelRecord(priority, getpid(), message)
+                          : absl::StrCat("vmsilo-unitgen: ", message, "\n"));
+}
+
+std::string KernelRecord(int priority, int pid, absl::string_view message) {
+  std::string record =
+      absl::StrCat("<", priority, ">vmsilo-unitgen[", pid, "]: ", message);
+  if (record.size() > kMaxRecord - 1) record.resize(kMaxRecord - 1);
+  for (char& c : record) {
+    if (absl::ascii_iscntrl(static_cast<unsigned char>(c))) c = ' ';
+  }
+  record += '\n';
+  return record;
+}
+
+}  // namespace vmsilo::unitgen
