@@ -33,7 +33,7 @@ void AddHardening(const Hardening& hardening, Unit* unit) {
       .Add("RestrictRealtime", "yes")
       .Add("RestrictSUIDSGID", "yes")
       .Add("SystemCallArchitectures", "native")
-      .Add("SystemCallFilter", "@system-service")
+      .Add("SystemCallFilter", kServiceCalls)
       .Add("SystemCallFilter", "~@privileged @resources")
       .Add("SystemCallErrorNumber", "EPERM")
       .Add("MemoryMax", hardening.memory_max)

@@ -5,6 +5,13 @@
 
 namespace vmsilo::unitgen {
 
+// SystemCallFilter= of a service that filters its own calls as well: systemd's
+// group for services has neither seccomp nor Landlock, and the group @sandbox
+// is newer than systemd 252.
+inline constexpr absl::string_view kServiceCalls =
+    "@system-service seccomp landlock_create_ruleset landlock_add_rule "
+    "landlock_restrict_self";
+
 // What one of our programs may do besides the nothing that it starts from.
 struct Hardening {
   // RestrictAddressFamilies=.

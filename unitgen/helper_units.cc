@@ -32,11 +32,14 @@ Unit Backend(const config::Vm& vm, std::string name, std::string title,
       .Add("Description", title)
       .Add("Requires", prep)
       .Add("After", prep)
-      // Started by hand it would be alone, and stopped by hand take the VM
-      // with it.
-      .Add("RefuseManualStart", "yes")
+      // It goes when the VM goes, however that ends.
       .Add("StopWhenUnneeded", "yes");
   return unit;
+}
+
+// For what the VM requires: restarted by hand it would take the VM with it.
+void RefuseManualStart(Unit* unit) {
+  unit->In("Unit").Add("RefuseManualStart", "yes");
 }
 
 // Holds back the VM until a back end listens.
@@ -145,6 +148,7 @@ void AddVirtiofsd(const config::Vm& vm, const config::SharedDirectory& share,
       vm, layout::VirtiofsdUnit(vm.name, share.tag),
       absl::StrCat("Shared directory ", share.tag, " of silo ", vm.name),
       absl::StrCat("shares '", share.path, "' with silo '", vm.name, "'"), key);
+  RefuseManualStart(&unit);
   // A home is made when it is absent.
   const std::optional<std::string> plain = PlainValue(share.path);
   if (!share.is_home && plain.has_value()) {
@@ -203,6 +207,7 @@ void AddSound(const config::Vm& vm, Context* context) {
                                    "' (playback ", OnOff(vm.sound.playback),
                                    ", capture ", OnOff(vm.sound.capture), ")"),
                       VmKey(vm, "sound"));
+  RefuseManualStart(&unit);
   std::string streams;
   if (vm.sound.capture) streams = "input";
   if (vm.sound.playback) {
@@ -231,14 +236,15 @@ void AddSound(const config::Vm& vm, Context* context) {
   context->Emit(std::move(unit));
 }
 
-// Calls that Mesa makes beyond a system service's.
-constexpr absl::string_view kGpuCalls = "@system-service kcmp @aio";
+// What Mesa needs, kcmp and io_uring too, is all in here.
+constexpr absl::string_view kGpuCalls = "@system-service";
 
 void AddGpu(const config::Vm& vm, Context* context) {
   const config::Config& config = context->config();
   Unit unit = Backend(
       vm, layout::GpuUnit(vm.name), absl::StrCat("GPU of silo ", vm.name),
       absl::StrCat("draws for silo '", vm.name, "'"), VmKey(vm, "gpu"));
+  RefuseManualStart(&unit);
   Section& head = unit.In("Unit");
   if (HasWaylandSeccontext(vm)) {
     const std::string wayland = layout::WaylandSeccontextUnit(vm.name);

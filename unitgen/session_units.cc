@@ -24,7 +24,6 @@ void AddWaylandSeccontext(const config::Vm& vm, Context* context) {
       .Add("Description", absl::StrCat("Wayland socket of silo ", vm.name))
       .Add("Requires", prep)
       .Add("After", prep)
-      .Add("RefuseManualStart", "yes")
       .Add("StopWhenUnneeded", "yes")
       .Add("StartLimitIntervalSec", "60s")
       .Add("StartLimitBurst", "10");

@@ -153,7 +153,10 @@ void AddPrep(const config::Vm& vm, Context* context) {
       context->config().crosvm.sandbox) {
     line(absl::StrCat("d ", layout::EmptyDir(vm.name), " 0755 root root -"));
   }
-  service.Add("ReadWritePaths", "/run");
+  // The directory itself is not there yet.
+  service.Add("ProtectSystem", "strict")
+      .Add("ProtectHome", "yes")
+      .Add("ReadWritePaths", "/run");
   AddTmpfilesHardening(&unit);
   context->Emit(std::move(unit));
 }
@@ -482,7 +485,7 @@ class VmService {
           .Add("ProtectProc", "invisible")
           .Add("RestrictNamespaces", "yes")
           .Add("RestrictSUIDSGID", "yes")
-          .Add("SystemCallFilter", "@system-service")
+          .Add("SystemCallFilter", kServiceCalls)
           .Add("SystemCallErrorNumber", "EPERM");
     }
     if (HasOwnUser(config_, vm_)) service.Add("CapabilityBoundingSet", "");
