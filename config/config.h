@@ -125,7 +125,7 @@ struct Gpu {
   // Resolved: the silo's, else the host-wide gpu.allowWX.
   bool allow_wx = false;
   // Resolved: the silo's, else crosvm.logLevel.
-  std::string log_level;
+  std::string log_level = "info";
   SeccompPolicy seccomp_policy = SeccompPolicy::kEnforcing;
 
   friend bool operator==(const Gpu&, const Gpu&) = default;
@@ -194,6 +194,19 @@ struct VmTray {
   friend bool operator==(const VmTray&, const VmTray&) = default;
 };
 
+// One line of `units.NAME.SECTION`: an array gives one line a value.
+struct UnitSetting {
+  std::string key;
+  std::vector<std::string> values;
+  // The key's path in the file, for messages.
+  std::string path;
+
+  friend bool operator==(const UnitSetting&, const UnitSetting&) = default;
+};
+
+// Raw settings for one unit, by section, in byte order of section and key.
+using UnitSettings = std::map<std::string, std::vector<UnitSetting>>;
+
 // One silo: `vms.NAME`.
 struct Vm {
   std::string name;
@@ -211,7 +224,9 @@ struct Vm {
   std::optional<Bytes> memory_guaranteed;
   uint32_t cpus = 2;
 
-  // A directory below `imageDir`, for what the next three leave out.
+  // A directory below `imageDir`. It provides the kernel, and the initrd and
+  // root disk that are absent here; with a `kernel` of its own, the silo uses
+  // nothing of it.
   std::string image = "default";
   std::optional<std::string> kernel;
   std::optional<std::string> initrd;
@@ -225,8 +240,9 @@ struct Vm {
   std::optional<Gpu> gpu = Gpu();
   Sound sound;
   // Resolved: the home directory's path on the host; absent for `false`. The
-  // share itself is in `shared_directories`, with the tag "home".
-  std::optional<std::string> shared_home;
+  // share itself is in `shared_directories`, with the tag "home". (Empty until
+  // resolved: host.sharedHomeDir/NAME.)
+  std::optional<std::string> shared_home = "";
   // By tag, in byte order.
   std::vector<SharedDirectory> shared_directories;
   std::vector<UsbDevice> usb_devices;
@@ -235,6 +251,11 @@ struct Vm {
   ConsoleMode console = ConsoleMode::kRelay;
   // For the hypervisor, after all others.
   std::vector<std::string> extra_args;
+  // `units`, by the unit's short name ("vm", "gpu"); Config::units has them
+  // under their whole names, too.
+  std::map<std::string, UnitSettings> units;
+
+  bool uses_image() const { return !kernel.has_value(); }
 
   friend bool operator==(const Vm&, const Vm&) = default;
 };
@@ -252,6 +273,11 @@ struct User {
 
 // `host`.
 struct Host {
+  // What takes the place of the user database's entry for `user`.
+  std::optional<uint32_t> uid;
+  std::optional<uint32_t> gid;
+  std::optional<std::string> group;
+  std::optional<std::string> home;
   // The compositor's socket in the user's runtime directory.
   std::string wayland_display = "wayland-0";
   // The parent of the silos' home directories.
@@ -370,19 +396,6 @@ struct Paths {
 
   friend bool operator==(const Paths&, const Paths&) = default;
 };
-
-// One line of `units.NAME.SECTION`: an array gives one line a value.
-struct UnitSetting {
-  std::string key;
-  std::vector<std::string> values;
-  // The key's path in the file, for messages.
-  std::string path;
-
-  friend bool operator==(const UnitSetting&, const UnitSetting&) = default;
-};
-
-// Raw settings for one unit, by section, in byte order of section and key.
-using UnitSettings = std::map<std::string, std::vector<UnitSetting>>;
 
 struct Config {
   // False: nothing is generated. The rest is checked all the same.

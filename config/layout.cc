@@ -1,9 +1,12 @@
 #include "config/layout.h"
 
-#include <cctype>
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
+#include <iterator>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "config/stable_hash.h"
@@ -162,6 +165,17 @@ std::string UsbAttachUnit(absl::string_view vm) {
 }
 std::string SessionBindUnit(absl::string_view vm) {
   return Unit(vm, "session-bind");
+}
+
+std::string UnitForRole(absl::string_view vm, absl::string_view role) {
+  if (role == "socket") return SocketUnit(vm);
+  if (role == "proxy") return ProxyTemplate(vm);
+  if (absl::StartsWith(role, "virtiofsd-") ||
+      std::find(std::begin(kRoles), std::end(kRoles), role) !=
+          std::end(kRoles)) {
+    return Unit(vm, role);
+  }
+  return "";
 }
 
 }  // namespace vmsilo::layout

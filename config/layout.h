@@ -111,12 +111,27 @@ std::string UsbAttachUnit(absl::string_view vm);
 // A unit of the user's manager.
 std::string SessionBindUnit(absl::string_view vm);
 
+// Short names of the units that a silo can have: what a configuration calls
+// them in `vms.NAME.units`. Shares have further ones, "virtiofsd-TAG".
+inline constexpr absl::string_view kRoles[] = {
+    "socket",     "proxy",         "prep",
+    "vm",         "console-relay", "sound",
+    "tray",       "gpu",           "wayland-seccontext",
+    "usb-attach", "session-bind"};
+// The unit of that short name; empty for anything else.
+std::string UnitForRole(absl::string_view vm, absl::string_view role);
+
 inline constexpr absl::string_view kBalloondUnit = "vmsilo-balloond.service";
 inline constexpr absl::string_view kUsbAttachTemplate =
     "vmsilo-usb-attach@.service";
 inline constexpr absl::string_view kUsbDetachTemplate =
     "vmsilo-usb-detach@.service";
-inline constexpr absl::string_view kUsbSocketUnit = "vmsilo-usb.socket";
-inline constexpr absl::string_view kUsbUnit = "vmsilo-usb.service";
+// The daemon behind `vmsilo usb`. Not "vmsilo-usb": a silo may well be called
+// "usb", and its units are vmsilo-usb.socket and vmsilo-usb@.service.
+inline constexpr absl::string_view kUsbSocketUnit = "vmsilo-usb-control.socket";
+inline constexpr absl::string_view kUsbUnit = "vmsilo-usb-control.service";
+inline constexpr absl::string_view kHostUnits[] = {
+    kBalloondUnit, kUsbAttachTemplate, kUsbDetachTemplate, kUsbSocketUnit,
+    kUsbUnit};
 
 }  // namespace vmsilo::layout

@@ -1,0 +1,375 @@
+#include "config/check.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "common/parse_size.h"
+#include "config/layout.h"
+#include "config/locate.h"
+
+namespace vmsilo::config {
+namespace {
+
+class Checker {
+ public:
+  Checker(const Value& tree, const Config& config, DiagnosticSink& sink)
+      : tree_(tree), config_(config), sink_(sink) {}
+
+  void CheckReferences(const Vm& vm);
+  void CheckCycles();
+  void CheckNames();
+  void CheckSocketPaths(const Vm& vm);
+  void CheckUsbDevices();
+  void CheckInterfaces();
+  void CheckOptions(const Vm& vm);
+  void CheckHypervisor(const Vm& vm);
+
+ private:
+  void Error(const Location& location, std::string message) {
+    sink_.Add(Severity::kError, location.at, location.key, std::move(message));
+  }
+  void Warning(const Location& location, std::string message) {
+    sink_.Add(Severity::kWarning, location.at, location.key,
+              std::move(message));
+  }
+  Location At(const Vm& vm, absl::string_view key) const {
+    return Locate(tree_, {"vms", vm.name, key});
+  }
+
+  std::string UnknownSilo(absl::string_view name) const;
+  std::vector<const Vm*> Needs(const Vm& vm) const;
+  // Steps into a silo; `open` are those on the way to it.
+  void VisitForCycles(const Vm& vm, std::vector<const Vm*>& open,
+                      absl::flat_hash_set<const Vm*>& done);
+  void ClaimUnit(const std::string& unit, std::string owner,
+                 const Location& location);
+  void CheckSocketPath(const Location& location, const std::string& path);
+  void CheckQemu(const Vm& vm);
+  void CheckCloudHypervisor(const Vm& vm);
+  void CheckCrosvm(const Vm& vm);
+
+  const Value& tree_;
+  const Config& config_;
+  DiagnosticSink& sink_;
+  // By unit: what it is for.
+  absl::flat_hash_map<std::string, std::string> units_;
+};
+
+std::string Checker::UnknownSilo(absl::string_view name) const {
+  std::vector<absl::string_view> names;
+  // Beyond that, a misprint is not the likeliest cause, and comparing costs.
+  constexpr size_t kMaxCompared = 200;
+  for (const Vm& vm : config_.vms) {
+    if (names.size() < kMaxCompared) names.push_back(vm.name);
+  }
+  const absl::string_view nearest = Nearest(name, names);
+  return absl::StrCat(
+      "there is no silo '", name, "'",
+      nearest.empty() ? "" : absl::StrCat("; did you mean '", nearest, "'?"));
+}
+
+void Checker::CheckReferences(const Vm& vm) {
+  for (size_t i = 0; i < vm.depends_on.size(); ++i) {
+    const std::string& name = vm.depends_on[i];
+    if (config_.FindVm(name) != nullptr) continue;
+    Error(LocateElement(tree_, {"vms", vm.name, "dependsOn"}, i),
+          UnknownSilo(name));
+  }
+  if (!vm.network.netvm || *vm.network.netvm == "host") return;
+  const Location location = Locate(tree_, {"vms", vm.name, "network", "netvm"});
+  const Vm* netvm = config_.FindVm(*vm.network.netvm);
+  if (netvm == nullptr) {
+    Error(location, UnknownSilo(*vm.network.netvm));
+  } else if (!netvm->network.is_netvm) {
+    Error(location, absl::StrCat("'", netvm->name,
+                                 "' does not offer its network; set vms.",
+                                 netvm->name, ".network.isNetvm = true"));
+  }
+}
+
+std::vector<const Vm*> Checker::Needs(const Vm& vm) const {
+  std::vector<const Vm*> needs;
+  const auto add = [this, &needs](absl::string_view name) {
+    const Vm* found = config_.FindVm(name);
+    if (found != nullptr) needs.push_back(found);
+  };
+  for (const std::string& name : vm.depends_on) add(name);
+  if (vm.network.netvm && *vm.network.netvm != "host") add(*vm.network.netvm);
+  return needs;
+}
+
+// As deep as there are silos at most (kMaxMapEntries).
+void Checker::VisitForCycles(const Vm& vm, std::vector<const Vm*>& open,
+                             absl::flat_hash_set<const Vm*>& done) {
+  open.push_back(&vm);
+  for (const Vm* next : Needs(vm)) {
+    if (done.contains(next)) continue;
+    const auto begin = std::find(open.begin(), open.end(), next);
+    if (begin == open.end()) {
+      VisitForCycles(*next, open, done);
+      continue;
+    }
+    const bool is_netvm = vm.network.netvm && *vm.network.netvm == next->name;
+    Error(is_netvm ? Locate(tree_, {"vms", vm.name, "network", "netvm"})
+                   : At(vm, "dependsOn"),
+          absl::StrCat("silos wait for each other: ",
+                       absl::StrJoin(begin, open.end(), " -> ",
+                                     [](std::string* out, const Vm* on_way) {
+                                       *out += on_way->name;
+                                     }),
+                       " -> ", next->name));
+  }
+  open.pop_back();
+  done.insert(&vm);
+}
+
+void Checker::CheckCycles() {
+  std::vector<const Vm*> open;
+  absl::flat_hash_set<const Vm*> done;
+  for (const Vm& vm : config_.vms) {
+    if (!done.contains(&vm)) VisitForCycles(vm, open, done);
+  }
+}
+
+void Checker::ClaimUnit(const std::string& unit, std::string owner,
+                        const Location& location) {
+  const auto [found, is_new] = units_.emplace(unit, owner);
+  if (!is_new) {
+    Error(location,
+          absl::StrCat("the unit ", unit, " of ", owner, " is that of ",
+                       found->second, ", too; choose another name"));
+  }
+}
+
+void Checker::CheckNames() {
+  for (absl::string_view unit : layout::kHostUnits) {
+    ClaimUnit(std::string(unit), "the host", {});
+  }
+  absl::flat_hash_map<std::string, const Vm*> users;
+  for (const Vm& vm : config_.vms) {
+    const Location location = Locate(tree_, {"vms", vm.name});
+    if (vm.name == "host") {
+      Error(location, "a silo cannot be called 'host': that means the host");
+    }
+    const std::string owner = absl::StrCat("silo '", vm.name, "'");
+    for (absl::string_view role : layout::kRoles) {
+      ClaimUnit(layout::UnitForRole(vm.name, role), owner, location);
+    }
+    for (const SharedDirectory& share : vm.shared_directories) {
+      ClaimUnit(layout::VirtiofsdUnit(vm.name, share.tag),
+                absl::StrCat("share '", share.tag, "' of ", owner),
+                share.is_home
+                    ? location
+                    : Locate(tree_,
+                             {"vms", vm.name, "sharedDirectories", share.tag}));
+    }
+    const auto [found, is_new] =
+        users.emplace(layout::HypervisorUser(vm.name), &vm);
+    if (!is_new) {
+      Error(location,
+            absl::StrCat("the hypervisors of this silo and of '",
+                         found->second->name, "' would run as the same user, ",
+                         found->first, "; choose another name"));
+    }
+  }
+}
+
+void Checker::CheckSocketPath(const Location& location,
+                              const std::string& path) {
+  if (path.size() <= kMaxSocketPath) return;
+  Error(location, absl::StrCat("the socket's path ", path, " has ", path.size(),
+                               " bytes, but Linux takes ", kMaxSocketPath,
+                               " only; choose a name that is ",
+                               path.size() - kMaxSocketPath, " bytes shorter"));
+}
+
+void Checker::CheckSocketPaths(const Vm& vm) {
+  // The longest of those that every silo of the hypervisor has.
+  std::string longest = layout::ControlSocket(vm.name, vm.hypervisor);
+  for (std::string path :
+       {layout::ConsoleBackendSocket(vm.name), layout::WaylandSocket(vm.name),
+        layout::CommandSocket(vm.name)}) {
+    if (path.size() > longest.size()) longest = std::move(path);
+  }
+  CheckSocketPath(Locate(tree_, {"vms", vm.name}), longest);
+  for (const SharedDirectory& share : vm.shared_directories) {
+    const Location location =
+        Locate(tree_, {"vms", vm.name, "sharedDirectories", share.tag});
+    CheckSocketPath(location, layout::VirtiofsSocket(vm.name, share.tag));
+    if (share.tag.size() > kMaxVirtiofsTag) {
+      Error(location,
+            absl::StrCat("a share's tag has at most ", kMaxVirtiofsTag,
+                         " bytes, this one ", share.tag.size()));
+    }
+  }
+}
+
+void Checker::CheckUsbDevices() {
+  struct Claim {
+    const Vm* vm;
+    const UsbDevice* device;
+  };
+  absl::flat_hash_map<std::string, std::vector<Claim>> claims;
+  for (const Vm& vm : config_.vms) {
+    for (size_t i = 0; i < vm.usb_devices.size(); ++i) {
+      const UsbDevice& device = vm.usb_devices[i];
+      std::vector<Claim>& others =
+          claims[absl::StrCat(device.vendor_id, ":", device.product_id)];
+      // Without a serial number a claim is for every device of the kind.
+      const auto same =
+          std::find_if(others.begin(), others.end(), [&device](const Claim& c) {
+            return !device.serial || !c.device->serial ||
+                   *device.serial == *c.device->serial;
+          });
+      if (same != others.end()) {
+        Error(LocateElement(tree_, {"vms", vm.name, "usbDevices"}, i),
+              absl::StrCat("the device ", device.vendor_id, ":",
+                           device.product_id, " is already claimed by silo '",
+                           same->vm->name,
+                           "'; if there are two of them, give both a "
+                           "'serial'"));
+      }
+      others.push_back({&vm, &device});
+    }
+  }
+}
+
+void Checker::CheckInterfaces() {
+  absl::flat_hash_map<std::string, const Vm*> taps;
+  for (const Vm& vm : config_.vms) {
+    for (const Interface& interface : vm.network.interfaces) {
+      const auto at = [this, &vm, &interface](absl::string_view key) {
+        return Locate(tree_, {"vms", vm.name, "network", "interfaces",
+                              interface.name, "tap", key});
+      };
+      const Tap& tap = interface.tap;
+      const auto [found, is_new] = taps.emplace(tap.name, &vm);
+      if (!is_new) {
+        Error(at("name"),
+              absl::StrCat("the TAP interface '", tap.name,
+                           "' is already one of silo '", found->second->name,
+                           "'; set another name"));
+      }
+      if (tap.host_address && tap.bridge) {
+        Error(at("hostAddress"),
+              "an interface in a bridge has no address of its own: either "
+              "'hostAddress' or 'bridge'");
+      }
+      if (tap.bridge && *tap.bridge == tap.name) {
+        Error(at("bridge"), "the bridge has the TAP interface's name");
+      }
+    }
+  }
+}
+
+void Checker::CheckOptions(const Vm& vm) {
+  if (vm.memory_guaranteed && *vm.memory_guaranteed > vm.memory) {
+    Error(At(vm, "memoryGuaranteed"),
+          absl::StrCat("more than the silo's memory, ", FormatSize(vm.memory)));
+  }
+  if (vm.gpu && !vm.gpu->wayland && !vm.gpu->opengl) {
+    Error(At(vm, "gpu"),
+          "graphics without wayland and opengl are none; set gpu = false");
+  }
+  for (size_t i = 0; i < vm.pci_devices.size(); ++i) {
+    const auto begin = vm.pci_devices.begin();
+    if (std::find(begin, begin + i, vm.pci_devices[i]) != begin + i) {
+      Error(LocateElement(tree_, {"vms", vm.name, "pciDevices"}, i),
+            absl::StrCat("the device ", vm.pci_devices[i].address,
+                         " is there twice"));
+    }
+  }
+}
+
+void Checker::CheckQemu(const Vm& vm) {
+  if (vm.gpu) {
+    Error(At(vm, "gpu"),
+          "QEMU cannot show a guest's windows on the desktop; set "
+          "hypervisor = \"crosvm\", or gpu = false");
+  }
+  if (vm.sound.enabled() && config_.qemu.version < kQemuWithSound) {
+    Error(At(vm, "sound"),
+          "QEMU has had a sound device for this since 9.0; set qemu.version "
+          "if yours is newer, or sound = false");
+  }
+}
+
+void Checker::CheckCloudHypervisor(const Vm& vm) {
+  // The closed list of what is accepted all the same, as the prototype did.
+  if (!vm.usb_devices.empty()) {
+    Warning(At(vm, "usbDevices"),
+            "Cloud Hypervisor has no USB; the devices stay with the host "
+            "(crosvm and qemu have USB)");
+  }
+  if (vm.tray.enable) {
+    Warning(At(vm, "tray"),
+            "the tray does not work under Cloud Hypervisor and is left out "
+            "(it does under crosvm and qemu)");
+  }
+  if (vm.gpu) {
+    Warning(At(vm, "gpu"),
+            "released versions of Cloud Hypervisor cannot use the GPU back "
+            "end (crosvm can); gpu = false leaves it out");
+  }
+  const CloudHypervisor& global = config_.cloud_hypervisor;
+  if (vm.sound.enabled() && global.version < kCloudHypervisorWithSound) {
+    Error(At(vm, "sound"),
+          "Cloud Hypervisor has had a device for sound since 52.0; set "
+          "cloud-hypervisor.version if yours is newer, or sound = false");
+  }
+}
+
+void Checker::CheckCrosvm(const Vm& vm) {
+  if (vm.root_overlay.type == OverlayType::kQcow2) {
+    Error(Locate(tree_, {"vms", vm.name, "rootOverlay", "type"}),
+          "crosvm makes no qcow2 overlays (qemu and cloud-hypervisor do); "
+          "\"raw\" and \"tmpfs\" work everywhere");
+  }
+}
+
+void Checker::CheckHypervisor(const Vm& vm) {
+  switch (vm.hypervisor) {
+    case Hypervisor::kCrosvm:
+      return CheckCrosvm(vm);
+    case Hypervisor::kCloudHypervisor:
+      return CheckCloudHypervisor(vm);
+    case Hypervisor::kQemu:
+      return CheckQemu(vm);
+  }
+}
+
+}  // namespace
+
+void Check(const Value& tree, const Config& config, DiagnosticSink& sink) {
+  Checker checker(tree, config, sink);
+  checker.CheckCycles();
+  checker.CheckNames();
+  checker.CheckUsbDevices();
+  checker.CheckInterfaces();
+  for (const Vm& vm : config.vms) {
+    checker.CheckReferences(vm);
+    checker.CheckSocketPaths(vm);
+    checker.CheckOptions(vm);
+    checker.CheckHypervisor(vm);
+  }
+  const CloudHypervisor& cloud = config.cloud_hypervisor;
+  if (cloud.seccomp == CloudHypervisorSeccomp::kErrno &&
+      cloud.version < Version{53, 0}) {
+    const Location at = Locate(tree, {"cloud-hypervisor", "seccomp"});
+    sink.Add(Severity::kError, at.at, at.key,
+             "\"errno\" needs cloud-hypervisor.version 53.0 or newer");
+  }
+  if (cloud.landlock && cloud.version < Version{41, 0}) {
+    const Location at = Locate(tree, {"cloud-hypervisor", "landlock"});
+    sink.Add(Severity::kError, at.at, at.key,
+             "Landlock needs cloud-hypervisor.version 41.0 or newer");
+  }
+}
+
+}  // namespace vmsilo::config
