@@ -60,10 +60,6 @@ void Context::EmitFile(std::string path, File file) {
   output_.files.insert_or_assign(std::move(path), std::move(file));
 }
 
-void Context::Warn(std::string key, std::string message) {
-  output_.warnings.push_back({std::move(key), std::move(message)});
-}
-
 void Context::Error(absl::string_view key, absl::string_view message) {
   errors_.push_back(absl::StrCat(key, ": ", message));
 }

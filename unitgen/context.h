@@ -36,7 +36,6 @@ class Context {
   void Emit(Unit unit);
   // Adds another file; `path` as in Output.
   void EmitFile(std::string path, File file);
-  void Warn(std::string key, std::string message);
   void Error(absl::string_view key, absl::string_view message);
 
   absl::Status status() const;

@@ -6,7 +6,7 @@
 #include "config/config.h"
 
 // Which parts a silo has, decided once. What its hypervisor cannot do it does
-// not have, whatever the configuration says; generate.cc warns about it.
+// not have, whatever the configuration says.
 namespace vmsilo::unitgen {
 
 bool HasConsoleRelay(const config::Vm& vm);

@@ -1,0 +1,117 @@
+#include "hypervisor/boot.h"
+
+#include <optional>
+#include <string>
+
+#include "config/config.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace vmsilo::hypervisor {
+namespace {
+
+using config::OverlayType;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+config::Vm MakeVm() {
+  config::Vm vm;
+  vm.name = "work";
+  return vm;
+}
+
+TEST(ResolveBootTest, TakesEverythingFromTheImage) {
+  const Boot boot = ResolveBoot(config::Config(), MakeVm());
+  EXPECT_EQ(boot.kernel, "/var/lib/vmsilo/images/default/vmlinuz");
+  EXPECT_EQ(boot.initrd, "/var/lib/vmsilo/images/default/initrd");
+  EXPECT_EQ(boot.kernel_params, "root=/dev/vda ro vmsilo.overlay=/dev/vdb");
+  ASSERT_THAT(boot.disks, SizeIs(2));
+  EXPECT_EQ(boot.disks[0].disk.path, "/var/lib/vmsilo/images/default/root.img");
+  EXPECT_TRUE(boot.disks[0].disk.read_only);
+  EXPECT_EQ(boot.disks[1].role, BootDisk::Role::kOverlay);
+  EXPECT_EQ(boot.disks[1].disk.path, "/var/lib/vmsilo/overlays/work.raw");
+  EXPECT_FALSE(boot.disks[1].disk.read_only);
+}
+
+TEST(ResolveBootTest, OwnKernelTakesNothingFromTheImage) {
+  config::Vm vm = MakeVm();
+  vm.kernel = "/boot/vmlinuz";
+  Boot boot = ResolveBoot(config::Config(), vm);
+  EXPECT_EQ(boot.kernel, "/boot/vmlinuz");
+  EXPECT_EQ(boot.initrd, std::nullopt);
+  EXPECT_EQ(boot.kernel_params, "");
+  EXPECT_THAT(boot.disks, IsEmpty());
+  vm.initrd = "/boot/initrd";
+  EXPECT_EQ(ResolveBoot(config::Config(), vm).initrd, "/boot/initrd");
+}
+
+TEST(ResolveBootTest, OwnRootDiskWithTheImagesKernel) {
+  config::Vm vm = MakeVm();
+  vm.image = "debian";
+  vm.root_disk = config::Disk{.path = "/srv/root.img", .read_only = true};
+  const Boot boot = ResolveBoot(config::Config(), vm);
+  EXPECT_EQ(boot.kernel, "/var/lib/vmsilo/images/debian/vmlinuz");
+  EXPECT_EQ(boot.disks[0].disk.path, "/srv/root.img");
+}
+
+TEST(ResolveBootTest, WritableRootDiskNeedsNoOverlay) {
+  config::Vm vm = MakeVm();
+  vm.root_disk = config::Disk{.path = "/srv/root.img"};
+  const Boot boot = ResolveBoot(config::Config(), vm);
+  EXPECT_EQ(boot.kernel_params, "root=/dev/vda rw");
+  EXPECT_THAT(boot.disks, SizeIs(1));
+}
+
+TEST(ResolveBootTest, TmpfsOverlayIsTheGuestsOwn) {
+  config::Vm vm = MakeVm();
+  vm.root_overlay = {.type = OverlayType::kTmpfs, .size = MiB(1536)};
+  const Boot boot = ResolveBoot(config::Config(), vm);
+  EXPECT_EQ(boot.kernel_params, "root=/dev/vda ro vmsilo.overlay=tmpfs:1536M");
+  EXPECT_THAT(boot.disks, SizeIs(1));
+}
+
+TEST(ResolveBootTest, Qcow2OverlayLooksLikeAWritableDisk) {
+  config::Vm vm = MakeVm();
+  vm.root_overlay.type = OverlayType::kQcow2;
+  const Boot boot = ResolveBoot(config::Config(), vm);
+  EXPECT_TRUE(boot.has_root_snapshot);
+  EXPECT_EQ(boot.kernel_params, "root=/dev/vda rw");
+  EXPECT_THAT(boot.disks, SizeIs(1));
+}
+
+TEST(ResolveBootTest, OwnParametersComeLastAndOwnRootWins) {
+  config::Vm vm = MakeVm();
+  vm.kernel_params = {"quiet", "panic=-1 root=/dev/vdc"};
+  const Boot boot = ResolveBoot(config::Config(), vm);
+  EXPECT_EQ(boot.kernel_params,
+            "vmsilo.overlay=/dev/vdb quiet panic=-1 root=/dev/vdc");
+}
+
+TEST(ResolveBootTest, DisksFollowTheRootDisk) {
+  config::Vm vm = MakeVm();
+  vm.disks = {{.path = "/srv/a"}, {.path = "/srv/b", .read_only = true}};
+  const Boot boot = ResolveBoot(config::Config(), vm);
+  ASSERT_THAT(boot.disks, SizeIs(4));
+  EXPECT_EQ(boot.disks[2].disk.path, "/srv/a");
+  EXPECT_EQ(boot.disks[3].disk.path, "/srv/b");
+}
+
+TEST(HasSoundTest, DependsOnTheVersion) {
+  config::Config config;
+  config::Vm vm = MakeVm();
+  EXPECT_TRUE(HasSound(config, vm));
+  vm.hypervisor = config::Hypervisor::kQemu;
+  config.qemu.version = {8, 2};
+  EXPECT_FALSE(HasSound(config, vm));
+  config.qemu.version = kFirstQemuWithSound;
+  EXPECT_TRUE(HasSound(config, vm));
+  vm.hypervisor = config::Hypervisor::kCloudHypervisor;
+  config.cloud_hypervisor.version = {51, 1};
+  EXPECT_FALSE(HasSound(config, vm));
+  vm.hypervisor = config::Hypervisor::kCrosvm;
+  vm.sound = {.playback = false, .capture = false};
+  EXPECT_FALSE(HasSound(config, vm));
+}
+
+}  // namespace
+}  // namespace vmsilo::hypervisor
