@@ -3,6 +3,8 @@
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <syslog.h>
+#include <systemd/sd-journal.h>
 #include <unistd.h>
 
 #include <memory>
@@ -10,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
@@ -23,6 +26,7 @@
 #include "common/status.h"
 #include "common/status_macros.h"
 #include "common/unique_fd.h"
+#include "proxy/sandbox.h"
 #include "proxy/server.h"
 #include "proxy/session.h"
 #include "vsock/address.h"
@@ -50,6 +54,7 @@ absl::Status WithProxyExitCode(absl::Status status) {
     case absl::StatusCode::kUnavailable:
       return WithExitCode(std::move(status), kExitTryLater);
     case absl::StatusCode::kAborted:
+    case absl::StatusCode::kInvalidArgument:  // no hybrid vsock socket
       return WithExitCode(std::move(status), kExitProtocol);
     default:
       return status;
@@ -80,26 +85,62 @@ absl::StatusOr<UniqueFd> TakeClient() {
   return client;
 }
 
+// Standard error is the client's socket where a unit does not say otherwise
+// (StandardError= follows StandardOutput=). A message there would be taken for
+// the guest's bytes.
+absl::Status KeepLogOffSocket() {
+  struct stat in = {};
+  struct stat err = {};
+  if (fstat(STDIN_FILENO, &in) != 0 || fstat(STDERR_FILENO, &err) != 0) {
+    return ErrnoStatus("look at standard error");
+  }
+  if (in.st_dev != err.st_dev || in.st_ino != err.st_ino) {
+    return absl::OkStatus();
+  }
+  UniqueFd log(sd_journal_stream_fd("vmsilo-proxy", LOG_INFO,
+                                    /*level_prefix=*/1));
+  const bool is_journal = log.is_valid();
+  if (!is_journal) log = UniqueFd(open("/dev/null", O_WRONLY | O_CLOEXEC));
+  if (dup2(log.get(), STDERR_FILENO) < 0) {
+    return ErrnoStatus("replace standard error");
+  }
+  if (is_journal && fstat(STDERR_FILENO, &err) == 0) {
+    const std::string stream = absl::StrCat(err.st_dev, ":", err.st_ino);
+    if (setenv("JOURNAL_STREAM", stream.c_str(), /*overwrite=*/1) == 0) {
+      InitLog("vmsilo-proxy");
+    }
+  }
+  return absl::OkStatus();
+}
+
 absl::Status RunOne(EventLoop* loop, const Target& target) {
+  VMSILO_RETURN_IF_ERROR(KeepLogOffSocket());
   VMSILO_ASSIGN_OR_RETURN(UniqueFd client, TakeClient());
+  VMSILO_RETURN_IF_ERROR(ConfineToConnecting(/*listen_path=*/""));
   absl::Status result;
   VMSILO_ASSIGN_OR_RETURN(
       const std::unique_ptr<Session> session,
-      Session::Start(
-          loop, std::move(client), target, [] { return absl::OkStatus(); },
-          [&result, loop](absl::Status status) {
-            result = std::move(status);
-            loop->Quit();
-          }));
+      Session::Start(loop, std::move(client), target, ConfineToRelaying,
+                     [&result, loop](absl::Status status) {
+                       result = std::move(status);
+                       loop->Quit();
+                     }));
   VMSILO_RETURN_IF_ERROR(loop->Run());
   return WithProxyExitCode(std::move(result));
 }
 
-absl::Status RunServer(EventLoop* loop, UniqueFd listener,
+absl::Status RunServer(EventLoop* loop, const std::string& path,
                        const Target& target) {
+  VMSILO_ASSIGN_OR_RETURN(UniqueFd listener, ListenUnix(path, 0600));
+  const absl::Cleanup remove = [&path] {
+    // Somebody else may have removed it.
+    (void)unlink(path.c_str());
+  };
   Server server(loop, std::move(listener), target);
   VMSILO_RETURN_IF_ERROR(server.Start());
   NotifyReady();
+  // Clients are served from here on.
+  VMSILO_RETURN_IF_ERROR(ConfineToConnecting(path));
   return loop->Run();
 }
 
@@ -117,8 +158,7 @@ absl::Status Run(const Options& options) {
   VMSILO_ASSIGN_OR_RETURN(const std::unique_ptr<EventLoop> loop,
                           EpollEventLoop::Create());
   if (options.listen.empty()) return RunOne(loop.get(), target);
-  VMSILO_ASSIGN_OR_RETURN(UniqueFd listener, ListenUnix(options.listen, 0600));
-  return RunServer(loop.get(), std::move(listener), target);
+  return RunServer(loop.get(), options.listen, target);
 }
 
 Program MakeProgram(Options* options) {
