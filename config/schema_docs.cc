@@ -1,6 +1,8 @@
 #include "config/schema_docs.h"
 
 #include <algorithm>
+#include <iterator>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/match.h"
@@ -249,6 +251,13 @@ std::string DefinitionName(const TableSchema& table) {
   return table.path.empty() ? "root" : std::string(table.path);
 }
 
+// Null, or what `schema` says. Not "anyOf": editors then only say that
+// neither fits.
+Value::Table OrNull(Value schema) {
+  return {Member("if", Value(Value::Table{Member("type", Text("null"))})),
+          Member("else", std::move(schema))};
+}
+
 Value ShapeAsJson(const Shape& shape) {
   Value::Table out;
   switch (shape.kind) {
@@ -291,11 +300,8 @@ Value ShapeAsJson(const Shape& shape) {
             "propertyNames",
             Value(Value::Table{Member("pattern", Text(shape.pattern))})));
       }
-      out.push_back(Member("additionalProperties", Value(Value::Array{})));
-      out.back().value = Value(Value::Table{Member(
-          "anyOf", Value(Value::Array{
-                       ShapeAsJson(*shape.first),
-                       Value(Value::Table{Member("type", Text("null"))})}))});
+      out.push_back(Member("additionalProperties",
+                           Value(OrNull(ShapeAsJson(*shape.first)))));
       break;
     case Shape::Kind::kEither:
       out.push_back(
@@ -321,11 +327,10 @@ Value OptionAsJson(const Option& option) {
   out.push_back(Member("description", Text(description)));
   if (option.has_no_effect) out.push_back(Member("deprecated", Value(true)));
   if (option.shape->kind != Shape::Kind::kAnything) {
-    Value::Array choices = {ShapeAsJson(*option.shape)};
-    if (!option.is_required) {
-      choices.push_back(Value(Value::Table{Member("type", Text("null"))}));
-    }
-    out.push_back(Member("anyOf", Value(std::move(choices))));
+    Value shape = ShapeAsJson(*option.shape);
+    Value::Table checks = option.is_required ? std::move(*shape.AsTable())
+                                             : OrNull(std::move(shape));
+    std::move(checks.begin(), checks.end(), std::back_inserter(out));
   }
   return Value(std::move(out));
 }
