@@ -52,7 +52,6 @@ class Checker {
   void CheckSocketPath(const Location& location, const std::string& path);
   void CheckQemu(const Vm& vm);
   void CheckCloudHypervisor(const Vm& vm);
-  void CheckCrosvm(const Vm& vm);
 
   const Value& tree_;
   const Config& config_;
@@ -325,18 +324,17 @@ void Checker::CheckCloudHypervisor(const Vm& vm) {
   }
 }
 
-void Checker::CheckCrosvm(const Vm& vm) {
-  if (vm.root_overlay.type == OverlayType::kQcow2) {
-    Error(Locate(tree_, {"vms", vm.name, "rootOverlay", "type"}),
-          "crosvm makes no qcow2 overlays (qemu and cloud-hypervisor do); "
-          "\"raw\" and \"tmpfs\" work everywhere");
-  }
-}
-
 void Checker::CheckHypervisor(const Vm& vm) {
+  if (vm.root_overlay.type == OverlayType::kQcow2 &&
+      vm.hypervisor != Hypervisor::kQemu) {
+    Error(Locate(tree_, {"vms", vm.name, "rootOverlay", "type"}),
+          absl::StrCat(ToString(vm.hypervisor),
+                       " makes no qcow2 overlays (qemu does); \"raw\" and "
+                       "\"tmpfs\" work everywhere"));
+  }
   switch (vm.hypervisor) {
     case Hypervisor::kCrosvm:
-      return CheckCrosvm(vm);
+      return;
     case Hypervisor::kCloudHypervisor:
       return CheckCloudHypervisor(vm);
     case Hypervisor::kQemu:

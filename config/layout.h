@@ -53,8 +53,7 @@ std::string VsockSocket(absl::string_view vm);
 std::string HypervisorConsoleSocket(absl::string_view vm);
 // Where the console goes with `console = "file"`.
 std::string ConsoleFile(absl::string_view vm);
-// A qcow2 root overlay, and Cloud Hypervisor's or QEMU's other private files,
-// are kOverlayDir/NAME.raw and .qcow2.
+// A root overlay that is a file of its own: kOverlayDir/NAME.raw.
 std::string Overlay(absl::string_view vm, config::OverlayType type);
 
 // Links that root makes in /run/vmsilo/NAME for programs that know the

@@ -405,8 +405,7 @@ INSTANTIATE_TEST_SUITE_P(
          "cloud-hypervisor.version 53.0 or newer"},
         {"CrosvmQcow2Overlay", "[vms.a]\nrootOverlay.type = \"qcow2\"\n",
          "3:13: error: vms.a.rootOverlay.type: crosvm makes no qcow2 overlays "
-         "(qemu and cloud-hypervisor do); \"raw\" and \"tmpfs\" work "
-         "everywhere"},
+         "(qemu does); \"raw\" and \"tmpfs\" work everywhere"},
         {"NoGraphicsInGraphics",
          "[vms.a]\ngpu = { wayland = false, opengl = false }\n",
          "3:1: error: vms.a.gpu: graphics without wayland and opengl are "

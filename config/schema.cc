@@ -169,8 +169,8 @@ struct TableOf<Disk> {
           "format", "The image's format; it is never guessed."),
       Opt<&Disk::read_only, BoolCodec>(
           "readOnly",
-          "Whether the guest can only read it. With a `rootOverlay` of type "
-          "`raw` or `qcow2` the root disk always is.",
+          "Whether the guest can only read it. The root disk is read-only in "
+          "any case: `rootOverlay` takes what is written.",
           {.alias = "readonly"}),
       Opt<&Disk::serial, TextCodec<kDiskSerial>>(
           "serial",
@@ -194,7 +194,8 @@ struct TableOf<RootOverlay> {
           "type",
           "`raw`: a second disk that is made anew at each start; the guest "
           "lays it over its root. `tmpfs`: the guest's memory, by a kernel "
-          "parameter. `qcow2`: the hypervisor's own overlay, where it can."),
+          "parameter. `qcow2`: an overlay of QEMU's own, as large as the "
+          "disk."),
       Opt<&RootOverlay::size, SizeCodec>(
           "size",
           "The overlay's greatest size; it takes up only what is "
@@ -516,6 +517,10 @@ struct TableOf<Paths> {
                                             "vmsilo-wayland-seccontext."),
       Opt<&Paths::prepare, Path>("prepare", "vmsilo-prepare."),
       Opt<&Paths::systemctl, Path>("systemctl", "systemctl."),
+      Opt<&Paths::systemd_tmpfiles, Path>("systemdTmpfiles",
+                                          "systemd-tmpfiles."),
+      Opt<&Paths::chown, Path>("chown", "chown of coreutils."),
+      Opt<&Paths::rm, Path>("rm", "rm of coreutils."),
   };
   static constexpr TableSchema kTable = {"paths", "Where programs are.",
                                          kOptions};

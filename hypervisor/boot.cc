@@ -47,29 +47,25 @@ Boot ResolveBoot(const config::Config& config, const config::Vm& vm) {
   if (!root.has_value() && uses_image) {
     root.emplace();
     root->path = absl::StrCat(image, "/root.img");
-    root->read_only = true;
   }
 
   std::vector<std::string> params;
   if (root.has_value()) {
-    config::Disk disk = *root;
-    const bool has_raw_overlay =
-        disk.read_only && vm.root_overlay.type == config::OverlayType::kRaw;
-    boot.has_root_snapshot =
-        disk.read_only && vm.root_overlay.type == config::OverlayType::kQcow2;
+    // Images are shared between silos, and with the next start of this one.
+    root->read_only = true;
+    const config::OverlayType overlay = vm.root_overlay.type;
+    boot.has_root_snapshot = overlay == config::OverlayType::kQcow2;
     if (!HasParameter(vm.kernel_params, "root=")) {
       params.push_back(absl::StrCat("root=", DeviceName(0)));
-      params.push_back(disk.read_only && !boot.has_root_snapshot ? "ro" : "rw");
+      params.push_back(boot.has_root_snapshot ? "rw" : "ro");
     }
-    const bool is_read_only = disk.read_only;
-    boot.disks.push_back({BootDisk::Role::kRoot, std::move(disk)});
-    if (has_raw_overlay) {
-      config::Disk overlay;
-      overlay.path = layout::Overlay(vm.name, config::OverlayType::kRaw);
-      boot.disks.push_back({BootDisk::Role::kOverlay, std::move(overlay)});
+    boot.disks.push_back({BootDisk::Role::kRoot, *std::move(root)});
+    if (overlay == config::OverlayType::kRaw) {
+      config::Disk disk;
+      disk.path = layout::Overlay(vm.name, overlay);
+      boot.disks.push_back({BootDisk::Role::kOverlay, std::move(disk)});
       params.push_back(absl::StrCat("vmsilo.overlay=", DeviceName(1)));
-    } else if (is_read_only &&
-               vm.root_overlay.type == config::OverlayType::kTmpfs) {
+    } else if (overlay == config::OverlayType::kTmpfs) {
       params.push_back(absl::StrCat("vmsilo.overlay=tmpfs:",
                                     FormatSize(vm.root_overlay.size)));
     }

@@ -54,12 +54,16 @@ TEST(ResolveBootTest, OwnRootDiskWithTheImagesKernel) {
   EXPECT_EQ(boot.disks[0].disk.path, "/srv/root.img");
 }
 
-TEST(ResolveBootTest, WritableRootDiskNeedsNoOverlay) {
+TEST(ResolveBootTest, RootDiskIsNeverWritten) {
   config::Vm vm = MakeVm();
   vm.root_disk = config::Disk{.path = "/srv/root.img"};
-  const Boot boot = ResolveBoot(config::Config(), vm);
-  EXPECT_EQ(boot.kernel_params, "root=/dev/vda rw");
-  EXPECT_THAT(boot.disks, SizeIs(1));
+  for (const OverlayType type :
+       {OverlayType::kRaw, OverlayType::kTmpfs, OverlayType::kQcow2}) {
+    vm.root_overlay.type = type;
+    const Boot boot = ResolveBoot(config::Config(), vm);
+    EXPECT_EQ(boot.disks[0].disk.path, "/srv/root.img");
+    EXPECT_TRUE(boot.disks[0].disk.read_only);
+  }
 }
 
 TEST(ResolveBootTest, TmpfsOverlayIsTheGuestsOwn) {

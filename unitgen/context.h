@@ -32,7 +32,7 @@ class Context {
   std::string Environment(absl::string_view name, absl::string_view value,
                           absl::string_view key);
 
-  // Changes `unit` as `units.NAME` says, then adds it.
+  // Adds a unit, and the links that enable it.
   void Emit(Unit unit);
   // Adds another file; `path` as in Output.
   void EmitFile(std::string path, File file);
