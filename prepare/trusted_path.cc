@@ -1,0 +1,107 @@
+#include "prepare/trusted_path.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <deque>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
+#include "common/escape.h"
+#include "common/file.h"
+#include "common/status.h"
+#include "common/status_macros.h"
+#include "common/unique_fd.h"
+
+namespace vmsilo::prepare {
+namespace {
+
+// As many as Linux itself follows (man 7 path_resolution).
+constexpr int kMaxLinks = 40;
+
+// Whether only root and we can change what is in the directory.
+absl::StatusOr<bool> IsTrusted(int directory) {
+  struct stat info = {};
+  if (fstat(directory, &info) != 0) return ErrnoStatus("look at a directory");
+  const bool is_ours = info.st_uid == 0 || info.st_uid == geteuid();
+  return is_ours && (info.st_mode & (S_IWGRP | S_IWOTH)) == 0;
+}
+
+void Push(absl::string_view path, std::deque<std::string>* components) {
+  std::vector<std::string> parts = absl::StrSplit(path, '/', absl::SkipEmpty());
+  components->insert(components->begin(), parts.begin(), parts.end());
+}
+
+}  // namespace
+
+absl::StatusOr<UniqueFd> OpenTrustedDirectory(const std::string& path) {
+  if (!absl::StartsWith(path, "/")) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(Quoted(path), " is not an absolute path"));
+  }
+  const std::string what = absl::StrCat("open ", Quoted(path));
+  VMSILO_ASSIGN_OR_RETURN(UniqueFd root, Open("/", O_PATH | O_DIRECTORY));
+  UniqueFd at = std::move(root);
+  std::deque<std::string> components;
+  Push(path, &components);
+  int links = 0;
+  while (!components.empty()) {
+    const std::string name = std::move(components.front());
+    components.pop_front();
+    UniqueFd next(
+        openat(at.get(), name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+    if (!next.is_valid()) return ErrnoStatus(what);
+    struct stat info = {};
+    if (fstat(next.get(), &info) != 0) return ErrnoStatus(what);
+    if (S_ISDIR(info.st_mode)) {
+      at = std::move(next);
+      continue;
+    }
+    if (!S_ISLNK(info.st_mode)) return ErrnoStatus(ENOTDIR, what);
+    VMSILO_ASSIGN_OR_RETURN(const bool is_trusted, IsTrusted(at.get()));
+    if (!is_trusted) {
+      return absl::FailedPreconditionError(
+          absl::StrCat(what, ": ", Quoted(name),
+                       " is a symbolic link that somebody other than root "
+                       "could have made"));
+    }
+    if (++links > kMaxLinks) return ErrnoStatus(ELOOP, what);
+    std::array<char, PATH_MAX> target;
+    const ssize_t n = readlinkat(next.get(), "", target.data(), target.size());
+    if (n < 0) return ErrnoStatus(what);
+    const absl::string_view text(target.data(), static_cast<size_t>(n));
+    if (absl::StartsWith(text, "/")) {
+      VMSILO_ASSIGN_OR_RETURN(at, Open("/", O_PATH | O_DIRECTORY));
+    }
+    Push(text, &components);
+  }
+  return at;
+}
+
+absl::StatusOr<SplitPath> Split(const std::string& path) {
+  const size_t slash = path.rfind('/');
+  SplitPath split;
+  if (slash != std::string::npos) {
+    split.directory = slash == 0 ? "/" : path.substr(0, slash);
+    split.name = path.substr(slash + 1);
+  }
+  if (!absl::StartsWith(path, "/") || split.name.empty() || split.name == "." ||
+      split.name == ".." || path.find('\0') != std::string::npos) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(Quoted(path), " is not the absolute path of a file"));
+  }
+  return split;
+}
+
+}  // namespace vmsilo::prepare

@@ -1,0 +1,173 @@
+#include "prepare/wait.h"
+
+#include <errno.h>
+#include <sys/epoll.h>
+#include <sys/inotify.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "common/escape.h"
+#include "common/event_loop.h"
+#include "common/status.h"
+#include "common/status_macros.h"
+#include "common/unique_fd.h"
+#include "hypervisor/connect.h"
+#include "prepare/trusted_path.h"
+
+namespace vmsilo::prepare {
+namespace {
+
+// From bind() to listen() are microseconds, unless the file is an old one.
+constexpr absl::Duration kFirstRetry = absl::Milliseconds(5);
+constexpr absl::Duration kLastRetry = absl::Milliseconds(200);
+
+constexpr uint32_t kEvents = IN_CREATE | IN_MOVED_TO | IN_ATTRIB |
+                             IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR;
+
+class Waiter {
+ public:
+  Waiter(EventLoop* loop, const WaitOptions& options)
+      : loop_(loop), options_(options) {}
+
+  absl::Status Run() {
+    inotify_ = UniqueFd(inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
+    if (!inotify_.is_valid()) return ErrnoStatus("inotify");
+    VMSILO_ASSIGN_OR_RETURN(
+        inotify_source_,
+        loop_->AddIo(inotify_.get(), EPOLLIN, [this](uint32_t) {
+          Drain();
+          return Try();
+        }));
+    VMSILO_ASSIGN_OR_RETURN(
+        timeout_source_, loop_->AddTimer(options_.timeout, [this] {
+          Finish(absl::DeadlineExceededError(
+              absl::StrCat("nobody listens on ", Quoted(options_.path),
+                           " after ", absl::FormatDuration(options_.timeout),
+                           " (", last_error_.message(), ")")));
+          return absl::OkStatus();
+        }));
+    if (options_.pid) VMSILO_RETURN_IF_ERROR(WatchProcess(*options_.pid));
+    VMSILO_RETURN_IF_ERROR(Try());
+    while (!result_) {
+      VMSILO_RETURN_IF_ERROR(loop_->RunOnce(absl::InfiniteDuration()));
+    }
+    return *result_;
+  }
+
+ private:
+  absl::Status WatchProcess(pid_t pid) {
+    pidfd_ = UniqueFd(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
+    if (!pidfd_.is_valid()) {
+      if (errno == ESRCH) {
+        OnProcessEnd();
+        return absl::OkStatus();
+      }
+      return ErrnoStatus(absl::StrCat("watch process ", pid));
+    }
+    VMSILO_ASSIGN_OR_RETURN(
+        pidfd_source_, loop_->AddIo(pidfd_.get(), EPOLLIN, [this](uint32_t) {
+          OnProcessEnd();
+          return absl::OkStatus();
+        }));
+    return absl::OkStatus();
+  }
+
+  void OnProcessEnd() {
+    Finish(absl::UnavailableError(absl::StrCat("process ", *options_.pid,
+                                               " ended before it listened on ",
+                                               Quoted(options_.path))));
+  }
+
+  // The events say that something happened; what, is seen by trying.
+  void Drain() {
+    alignas(inotify_event) std::array<char, 4096> buffer;
+    while (read(inotify_.get(), buffer.data(), buffer.size()) > 0) {
+    }
+  }
+
+  absl::Status Try() {
+    if (result_) return absl::OkStatus();
+    // The watch comes first, so that nothing happens between the two unseen.
+    VMSILO_RETURN_IF_ERROR(Watch());
+    const absl::StatusOr<UniqueFd> connection =
+        hypervisor::ConnectControlSocket(options_.path, options_.type);
+    if (connection.ok()) {
+      Finish(absl::OkStatus());
+      return absl::OkStatus();
+    }
+    last_error_ = connection.status();
+    switch (last_error_.code()) {
+      case absl::StatusCode::kNotFound:
+        return absl::OkStatus();  // inotify will tell
+      case absl::StatusCode::kUnavailable:
+      case absl::StatusCode::kResourceExhausted:
+      case absl::StatusCode::kPermissionDenied: {
+        VMSILO_ASSIGN_OR_RETURN(
+            retry_source_, loop_->AddTimer(retry_, [this] { return Try(); }));
+        retry_ = std::min(retry_ * 2, kLastRetry);
+        return absl::OkStatus();
+      }
+      default:
+        Finish(last_error_);
+        return absl::OkStatus();
+    }
+  }
+
+  // Watches the nearest directory above the socket that exists.
+  absl::Status Watch() {
+    std::string path = options_.path;
+    for (;;) {
+      VMSILO_ASSIGN_OR_RETURN(const SplitPath split, Split(path));
+      const int watch =
+          inotify_add_watch(inotify_.get(), split.directory.c_str(), kEvents);
+      if (watch >= 0) {
+        // Each watch of a directory further up has served its purpose.
+        if (watch != watch_ && watch_ >= 0) {
+          (void)inotify_rm_watch(inotify_.get(), watch_);  // may have gone
+        }
+        watch_ = watch;
+        return absl::OkStatus();
+      }
+      if (errno != ENOENT || split.directory == "/") {
+        return ErrnoStatus(absl::StrCat("watch ", Quoted(split.directory)));
+      }
+      path = split.directory;
+    }
+  }
+
+  void Finish(absl::Status result) {
+    if (!result_) result_ = std::move(result);
+  }
+
+  EventLoop* loop_;
+  const WaitOptions& options_;
+  std::optional<absl::Status> result_;
+  absl::Status last_error_;
+  absl::Duration retry_ = kFirstRetry;
+  int watch_ = -1;
+  UniqueFd inotify_;
+  UniqueFd pidfd_;
+  Source inotify_source_;
+  Source pidfd_source_;
+  Source retry_source_;
+  Source timeout_source_;
+};
+
+}  // namespace
+
+absl::Status WaitForSocket(EventLoop* loop, const WaitOptions& options) {
+  VMSILO_RETURN_IF_ERROR(Split(options.path).status());
+  return Waiter(loop, options).Run();
+}
+
+}  // namespace vmsilo::prepare
