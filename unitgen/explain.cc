@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
 #include "common/escape.h"
 #include "config/diagnostics.h"
 
@@ -36,14 +37,15 @@ std::string TemplateOf(absl::string_view unit) {
   return absl::StrCat(unit.substr(0, at + 1), unit.substr(dot));
 }
 
-// A drop-in's own name says little without the unit's.
+// Names of units are unique, and a drop-in's says little without its unit's;
+// other files have names such as vmsilo.conf in several directories.
 absl::string_view ListedName(absl::string_view path) {
-  const size_t slash = path.rfind('/');
-  const absl::string_view directory = path.substr(0, slash);
-  if (absl::StartsWith(path, "systemd/") && absl::EndsWith(directory, ".d")) {
-    return path.substr(directory.rfind('/') + 1);
+  absl::string_view name = path;
+  if (absl::ConsumePrefix(&name, "systemd/system/") ||
+      absl::ConsumePrefix(&name, "systemd/user/")) {
+    return name;
   }
-  return LastPart(path);
+  return path;
 }
 
 std::optional<std::string> FindPath(const Output& output,

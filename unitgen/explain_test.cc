@@ -92,7 +92,7 @@ TEST(ListTest, ShowsNamesWithReasonsOrPaths) {
             "vmsilo-work-vm.service                      runs silo 'work'\n"
             "vmsilo-work@.service                        connects a program of "
             "'work'\n"
-            "vmsilo.conf                                 makes directories\n");
+            "tmpfiles.d/vmsilo.conf                      makes directories\n");
   EXPECT_THAT(List(Example(), /*paths=*/true),
               AllOf(HasSubstr("systemd/system/x.target.wants/vmsilo-work-sound"
                               ".service\n"),

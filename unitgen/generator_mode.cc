@@ -61,6 +61,34 @@ absl::Status WriteOne(int directory, const char* name, const File& file) {
   return Annotate(status, Quoted(name));
 }
 
+absl::Status WriteAllUnits(int root, const Output& output) {
+  // Files come directory by directory, so only the last one is kept open.
+  std::string last_name;
+  UniqueFd last;
+  for (const auto& [path, file] : output.files) {
+    absl::string_view name = path;
+    if (!absl::ConsumePrefix(&name, kSystemUnits)) continue;
+    int parent = root;
+    const size_t slash = name.find('/');
+    if (slash != absl::string_view::npos) {
+      const absl::string_view subdirectory = name.substr(0, slash);
+      if (subdirectory != last_name) {
+        last_name = std::string(subdirectory);
+        if (mkdirat(root, last_name.c_str(), 0755) != 0 && errno != EEXIST) {
+          return ErrnoStatus(absl::StrCat("make ", Quoted(last_name)));
+        }
+        VMSILO_ASSIGN_OR_RETURN(
+            last, OpenAt(root, last_name, O_PATH | O_DIRECTORY | O_NOFOLLOW));
+      }
+      parent = last.get();
+      name.remove_prefix(slash + 1);
+    }
+    // `name` ends where `path` does, so it ends in a NUL.
+    VMSILO_RETURN_IF_ERROR(WriteOne(parent, name.data(), file));
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 bool IsGeneratorCall(const std::vector<std::string>& arguments) {
@@ -74,33 +102,16 @@ bool IsGeneratorCall(const std::vector<std::string>& arguments) {
 absl::Status WriteUnits(const std::string& directory, const Output& output) {
   VMSILO_ASSIGN_OR_RETURN(const UniqueFd root,
                           Open(directory, O_PATH | O_DIRECTORY));
-  // Files come directory by directory, so only the last one is kept open.
-  std::string last_name;
-  UniqueFd last;
+  absl::Status status = WriteAllUnits(root.get(), output);
+  if (status.ok()) return status;
+  // Some of the units would be worse than none, and on a full disk the one
+  // that tells of it needs the room.
   for (const auto& [path, file] : output.files) {
     absl::string_view name = path;
     if (!absl::ConsumePrefix(&name, kSystemUnits)) continue;
-    int parent = root.get();
-    const size_t slash = name.find('/');
-    if (slash != absl::string_view::npos) {
-      const absl::string_view subdirectory = name.substr(0, slash);
-      if (subdirectory != last_name) {
-        last_name = std::string(subdirectory);
-        if (mkdirat(root.get(), last_name.c_str(), 0755) != 0 &&
-            errno != EEXIST) {
-          return ErrnoStatus(absl::StrCat("make ", Quoted(last_name)));
-        }
-        VMSILO_ASSIGN_OR_RETURN(
-            last,
-            OpenAt(root.get(), last_name, O_PATH | O_DIRECTORY | O_NOFOLLOW));
-      }
-      parent = last.get();
-      name.remove_prefix(slash + 1);
-    }
-    // `name` ends where `path` does, so it ends in a NUL.
-    VMSILO_RETURN_IF_ERROR(WriteOne(parent, name.data(), file));
+    (void)unlinkat(root.get(), name.data(), 0);
   }
-  return absl::OkStatus();
+  return status;
 }
 
 GeneratorLog::GeneratorLog(absl::string_view exec_pid) : fd_(STDERR_FILENO) {

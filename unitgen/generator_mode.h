@@ -19,8 +19,8 @@ namespace vmsilo::unitgen {
 bool IsGeneratorCall(const std::vector<std::string>& arguments);
 
 // Writes the system units of `output` to `directory`, which systemd has just
-// made. What stands in the way, after a call by hand, is replaced. The first
-// failure ends it.
+// made. What stands in the way, after a call by hand, is replaced. After a
+// failure none of the units is there.
 absl::Status WriteUnits(const std::string& directory, const Output& output);
 
 // Where a generator's messages go: the kernel's log when systemd has started

@@ -85,18 +85,6 @@ bool MayBeInterrupted(const Manifest& manifest, const Nodes& present) {
       });
 }
 
-absl::StatusOr<Nodes> LookAt(const std::vector<std::string>& paths,
-                             Tree* tree) {
-  Nodes present;
-  for (const std::string& path : paths) {
-    VMSILO_ASSIGN_OR_RETURN(std::optional<Node> node, tree->Look(path));
-    if (node.has_value()) {
-      present.emplace_hint(present.end(), path, *std::move(node));
-    }
-  }
-  return present;
-}
-
 }  // namespace
 
 absl::Status MakeManifestDirectory(Tree* tree) {
@@ -122,12 +110,16 @@ absl::StatusOr<Manifest> ReadManifest(Tree* tree) {
       "are taken over, all others stay for you to look at"));
 }
 
-absl::StatusOr<InstallPlan> PlanFor(const Output& output,
-                                    const Manifest& manifest, Tree* tree) {
-  const std::map<std::string, File> wanted = InstalledFiles(output);
-  VMSILO_ASSIGN_OR_RETURN(const Nodes present,
-                          LookAt(PathsToLookAt(wanted, manifest), tree));
-  return PlanInstall(wanted, manifest, present);
+absl::StatusOr<Nodes> LookAt(const std::vector<std::string>& paths,
+                             Tree* tree) {
+  Nodes present;
+  for (const std::string& path : paths) {
+    VMSILO_ASSIGN_OR_RETURN(std::optional<Node> node, tree->Look(path));
+    if (node.has_value()) {
+      present.emplace_hint(present.end(), path, *std::move(node));
+    }
+  }
+  return present;
 }
 
 absl::StatusOr<InstallPlan> Install(const Output& output, Tree* tree) {

@@ -25,9 +25,8 @@ absl::Status MakeManifestDirectory(Tree* tree);
 // way out if it cannot be understood.
 absl::StatusOr<Manifest> ReadManifest(Tree* tree);
 
-// What would have to be done to install `output`.
-absl::StatusOr<InstallPlan> PlanFor(const Output& output,
-                                    const Manifest& manifest, Tree* tree);
+// What is at these paths.
+absl::StatusOr<Nodes> LookAt(const std::vector<std::string>& paths, Tree* tree);
 
 // Brings the tree to what `output` says and returns what was done.
 //
