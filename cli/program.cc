@@ -1,11 +1,13 @@
 #include "cli/program.h"
 
+#include <cstdint>
 #include <limits>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "cli/commands.h"
+#include "cli/logs_command.h"
 #include "cli/run_command.h"
 #include "cli/service_manager.h"
 #include "common/options.h"
@@ -13,6 +15,7 @@
 namespace vmsilo::cli {
 namespace {
 
+constexpr int64_t kMaxLines = 1'000'000'000;
 constexpr size_t kAny = std::numeric_limits<size_t>::max();
 
 Command MakeRun(RunFlags* flags) {
@@ -132,14 +135,45 @@ Program MakeProgram(Flags* flags) {
       "vmsilo is the desktop user's command for silos, the virtual machines "
       "that keep parts of a person's work apart. It speaks to systemd, which "
       "runs them, and to the agents in them.";
+  const Option config =
+      StringOption("config", "FILE",
+                   "Take the silos' hypervisors, CIDs and sizes from this file",
+                   &flags->list.config, Completion::kFile);
+  const Option json =
+      SwitchOption("json", "Print JSON, for programs", &flags->list.json);
+  Option follow = SwitchOption("follow", "Go on with what is said from now on",
+                               &flags->logs.follow);
+  follow.short_name = 'f';
+  Option lines = NumberOption<int64_t>(
+      "lines", "N", "Show the last N lines, 100 by default; 0 is all of them",
+      &flags->logs.lines, 0, kMaxLines);
+  lines.short_name = 'n';
   program.commands = {
       Command{
           .name = "list",
           .summary = "list the silos and their states",
-          .description =
-              "Lists all silos that are installed, with their states.",
-          .examples = {{"vmsilo list", "What there is, and what runs"}},
+          .description = "Lists all silos that are installed or configured, a "
+                         "line each.",
+          .options = {json, config},
+          .examples = {{"vmsilo list", "What there is, and what runs"},
+                       {"vmsilo list --json", "The same for a program"}},
           .run = [flags](const Operands&) { return ListCommand(flags->list); },
+      },
+      Command{
+          .name = "status",
+          .operands = "[NAME...]",
+          .summary = "show all that is known of silos",
+          .description =
+              "Shows what systemd, the configuration and, for root, the "
+              "hypervisor say of the silos, or of all of them.",
+          .options = {json, config},
+          .examples = {{"vmsilo status work", "One silo"}},
+          .max_operands = kAny,
+          .completion = Completion::kSilo,
+          .run =
+              [flags](const Operands& operands) {
+                return StatusCommand(operands, flags->list);
+              },
       },
       MakeRun(&flags->run),
       MakeControl(Verb::kStart, "start", "start silos",
@@ -151,6 +185,38 @@ Program MakeProgram(Flags* flags) {
                   "a while."),
       MakeControl(Verb::kRestart, "restart", "stop silos and start them again",
                   "As 'vmsilo stop' and 'vmsilo start', one after the other."),
+      Command{
+          .name = "logs",
+          .operands = "NAME",
+          .summary = "show what a silo's services have logged",
+          .description =
+              "Shows the journal of the silo's virtual machine, helpers and "
+              "connections, and what systemd says of them. Members of the "
+              "group systemd-journal may read it.",
+          .options = {std::move(follow), std::move(lines)},
+          .examples = {{"vmsilo logs work", "The last 100 lines"},
+                       {"vmsilo logs -f work", "And those to come"}},
+          .min_operands = 1,
+          .max_operands = 1,
+          .completion = Completion::kSilo,
+          .run =
+              [flags](const Operands& operands) {
+                return LogsCommand(operands[0], flags->logs);
+              },
+      },
+      Command{
+          .name = "check",
+          .summary = "check the configuration",
+          .description =
+              "Checks the configuration and what it needs of this machine: "
+              "the same as 'vmsilo-unitgen check'.",
+          .options = {config},
+          .examples = {{"vmsilo check", "The installed configuration"}},
+          .run =
+              [flags](const Operands&) {
+                return CheckCommand(flags->list.config);
+              },
+      },
   };
   program.examples = {
       {"vmsilo list", "The silos and their states"},

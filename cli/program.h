@@ -1,6 +1,7 @@
 #pragma once
 
 #include "cli/commands.h"
+#include "cli/logs_command.h"
 #include "cli/run_command.h"
 #include "common/options.h"
 
@@ -9,6 +10,7 @@ namespace vmsilo::cli {
 struct Flags {
   RunFlags run;
   ListFlags list;
+  LogsFlags logs;
 };
 
 // The table of `vmsilo`'s commands and options. `flags` outlives it.

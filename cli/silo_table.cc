@@ -4,17 +4,23 @@
 #include <array>
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "cli/explain.h"
 #include "cli/service_manager.h"
+#include "common/escape.h"
+#include "common/json.h"
 #include "common/parse_size.h"
+#include "common/value.h"
 #include "config/config.h"
+#include "hypervisor/client.h"
 
 namespace vmsilo::cli {
 namespace {
@@ -22,9 +28,65 @@ namespace {
 constexpr size_t kColumns = 5;
 using Row = std::array<std::string, kColumns>;
 
+std::string StateText(const Silo& silo) {
+  if (silo.vm_unit.load_state == "not-found") return "not installed";
+  return std::string(ToString(StateOf(silo.vm_unit)));
+}
+
+// As people say it, and not to the second.
+std::string AgoText(absl::Duration span) {
+  const int64_t minutes = absl::ToInt64Minutes(span);
+  if (minutes < 1) return absl::StrCat(absl::ToInt64Seconds(span), " s");
+  if (minutes < 60) return absl::StrCat(minutes, " min");
+  if (minutes < 48 * 60) {
+    return absl::StrCat(minutes / 60, " h ", minutes % 60, " min");
+  }
+  return absl::StrCat(minutes / (24 * 60), " days");
+}
+
+// FormatSize() is exact; what a process uses is not worth its digits.
+std::string RoughSize(uint64_t bytes) {
+  constexpr uint64_t kMiB = 1 << 20;
+  if (bytes < 10 * kMiB) {
+    return absl::StrFormat("%.1fM", static_cast<double>(bytes) / kMiB);
+  }
+  if (bytes < 10 * 1024 * kMiB) return absl::StrCat(bytes / kMiB, "M");
+  return absl::StrFormat("%.1fG", static_cast<double>(bytes) / kMiB / 1024);
+}
+
+void AddLine(absl::string_view label, absl::string_view text,
+             std::string* out) {
+  absl::StrAppendFormat(out, "  %-12s %s\n", label, text);
+}
+
+std::string UnitText(const UnitState& unit) {
+  std::string text = absl::StrCat(unit.name, ": ", unit.active_state);
+  if (!unit.sub_state.empty())
+    absl::StrAppend(&text, " (", unit.sub_state, ")");
+  return text;
+}
+
+absl::string_view WordOf(hypervisor::VmStatus::State state) {
+  using State = hypervisor::VmStatus::State;
+  switch (state) {
+    case State::kRunning:
+      return "running";
+    case State::kPaused:
+      return "paused";
+    case State::kShutDown:
+      return "shut down";
+    case State::kFailed:
+      return "failed";
+    case State::kNone:
+      return "absent";
+    case State::kOther:
+      break;
+  }
+  return "unknown";
+}
+
 Row RowOf(const Silo& silo) {
-  Row row = {silo.name, std::string(ToString(StateOf(silo.vm_unit))), "-", "-",
-             "-"};
+  Row row = {silo.name, StateText(silo), "-", "-", "-"};
   if (silo.configured) {
     row[2] = std::string(config::ToString(silo.configured->hypervisor));
     row[3] = absl::StrCat(silo.configured->cid);
@@ -80,6 +142,135 @@ std::string ListText(absl::Span<const Silo> silos, Colours colours) {
     out += '\n';
   }
   return out;
+}
+
+std::string StatusText(absl::Span<const Silo> silos, absl::Time now,
+                       absl::TimeZone zone, Colours colours) {
+  std::string out;
+  for (const Silo& silo : silos) {
+    if (!out.empty()) out += '\n';
+    const UnitState& unit = silo.vm_unit;
+    out += silo.configured
+               ? Coloured(silo.name, silo.configured->color, colours)
+               : silo.name;
+    absl::StrAppend(&out, "  ", StateText(silo));
+    if (unit.active_since) {
+      absl::StrAppend(
+          &out, " since ",
+          absl::FormatTime("%Y-%m-%d %H:%M:%S", *unit.active_since, zone), " (",
+          AgoText(now - *unit.active_since), ")");
+    }
+    out += '\n';
+    const std::string failure = FailureOf(unit);
+    if (StateOf(unit) == SiloState::kFailed && !failure.empty()) {
+      AddLine("reason", absl::StrCat(unit.name, " ", failure), &out);
+    }
+    if (!unit.load_error.empty()) AddLine("reason", unit.load_error, &out);
+    if (!unit.status_text.empty()) {
+      AddLine("says", Escaped(unit.status_text), &out);
+    }
+    if (silo.configured) {
+      const config::Vm& vm = *silo.configured;
+      if (vm.description)
+        AddLine("description", Escaped(*vm.description), &out);
+      std::string hypervisor(config::ToString(vm.hypervisor));
+      if (silo.vm && !silo.vm->version.empty()) {
+        absl::StrAppend(&hypervisor, " ", Escaped(silo.vm->version));
+      }
+      if (unit.main_pid) {
+        absl::StrAppend(&hypervisor, ", process ", *unit.main_pid);
+      }
+      AddLine("hypervisor", hypervisor, &out);
+      AddLine("CID", absl::StrCat(vm.cid), &out);
+      std::string memory = FormatSize(vm.memory);
+      if (silo.vm && silo.vm->memory && *silo.vm->memory < vm.memory) {
+        absl::StrAppend(&memory, ", of which the guest has ",
+                        FormatSize(*silo.vm->memory));
+      }
+      AddLine("memory", memory, &out);
+    }
+    if (silo.vm) {
+      std::string guest(WordOf(silo.vm->state));
+      if (silo.vm->state == hypervisor::VmStatus::State::kOther) {
+        guest = Escaped(silo.vm->word);
+      }
+      AddLine("machine", guest, &out);
+    }
+    if (unit.memory_bytes) {
+      AddLine(
+          "uses",
+          absl::StrCat(RoughSize(*unit.memory_bytes), " of the host's memory"),
+          &out);
+    }
+    if (silo.connections > 0) {
+      AddLine("commands", absl::StrCat(silo.connections, " running"), &out);
+    }
+    absl::string_view label = "units";
+    for (const UnitState& other : silo.other_units) {
+      if (other.load_state == "not-found") continue;
+      AddLine(label, UnitText(other), &out);
+      label = "";
+    }
+    if (unit.needs_reload) {
+      AddLine("note",
+              "the unit's file has changed; run 'systemctl "
+              "daemon-reload' as root",
+              &out);
+    }
+  }
+  return out;
+}
+
+std::string ListJson(absl::Span<const Silo> silos) {
+  const auto integer = [](auto value) {
+    return Value(static_cast<int64_t>(value));
+  };
+  Value::Array array;
+  for (const Silo& silo : silos) {
+    Value::Table table;
+    const auto add = [&table](absl::string_view key, Value value) {
+      table.push_back({std::string(key), {}, std::move(value)});
+    };
+    const UnitState& unit = silo.vm_unit;
+    add("name", Value(silo.name));
+    add("state", Value(StateText(silo)));
+    add("unit", Value(unit.name));
+    const std::string failure = FailureOf(unit);
+    if (!failure.empty()) add("failure", Value(failure));
+    if (unit.main_pid) add("pid", integer(*unit.main_pid));
+    if (unit.memory_bytes) add("memoryUsedBytes", integer(*unit.memory_bytes));
+    if (unit.active_since) {
+      add("since", Value(absl::FormatTime(absl::RFC3339_sec, *unit.active_since,
+                                          absl::UTCTimeZone())));
+    }
+    if (silo.configured) {
+      const config::Vm& vm = *silo.configured;
+      add("hypervisor", Value(std::string(config::ToString(vm.hypervisor))));
+      add("cid", integer(vm.cid));
+      add("color", Value(vm.color));
+      add("memoryBytes", integer(vm.memory.count()));
+      add("cpus", integer(vm.cpus));
+    }
+    if (silo.vm) {
+      add("machine", Value(std::string(WordOf(silo.vm->state))));
+      if (silo.vm->memory) {
+        add("guestMemoryBytes", integer(silo.vm->memory->count()));
+      }
+    }
+    if (silo.connections > 0) add("commands", integer(silo.connections));
+    Value::Array units;
+    for (const UnitState& other : silo.other_units) {
+      if (other.load_state == "not-found") continue;
+      Value::Table row;
+      row.push_back({"name", {}, Value(other.name)});
+      row.push_back({"active", {}, Value(other.active_state)});
+      row.push_back({"sub", {}, Value(other.sub_state)});
+      units.push_back(Value(std::move(row)));
+    }
+    if (!units.empty()) add("units", Value(std::move(units)));
+    array.push_back(Value(std::move(table)));
+  }
+  return absl::StrCat(ToJson(Value(std::move(array)), /*indent=*/2), "\n");
 }
 
 }  // namespace vmsilo::cli

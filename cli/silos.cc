@@ -44,6 +44,18 @@ std::string SiloOfVmUnit(absl::string_view unit) {
   return CheckSiloName(name).ok() ? std::string(name) : "";
 }
 
+std::vector<std::string> UnitsOfSilo(absl::string_view silo) {
+  return {layout::VmUnit(silo),
+          layout::SocketUnit(silo),
+          layout::PrepUnit(silo),
+          layout::ConsoleRelayUnit(silo),
+          layout::WaylandSeccontextUnit(silo),
+          layout::GpuUnit(silo),
+          layout::SoundUnit(silo),
+          layout::TrayUnit(silo),
+          layout::UsbAttachUnit(silo)};
+}
+
 absl::StatusOr<std::vector<std::string>> FindSilos(ServiceManager* manager) {
   VMSILO_ASSIGN_OR_RETURN(const std::vector<std::string> units,
                           manager->FindUnits({layout::VmUnit("*")}));

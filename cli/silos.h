@@ -16,6 +16,9 @@ absl::Status CheckSiloName(absl::string_view name);
 // The silo whose VM's unit is called `unit`, or "".
 std::string SiloOfVmUnit(absl::string_view unit);
 
+// The units that a silo may have, its proxies and shares left out.
+std::vector<std::string> UnitsOfSilo(absl::string_view silo);
+
 // The silos that have units, in byte order.
 absl::StatusOr<std::vector<std::string>> FindSilos(ServiceManager* manager);
 
