@@ -84,28 +84,45 @@ class OutlineScanner {
         first != absl::string_view::npos && text_[first] == '[';
     int depth = 0;
     size_t parts = 1;
+    bool is_over = false;
     while (offset_ < text_.size()) {
       const char c = text_[offset_];
-      if (c == '\n' && (depth <= 0 || statement.is_header)) break;
-      if (c == '#') {
-        while (offset_ < text_.size() && text_[offset_] != '\n') Step();
-        continue;
+      switch (c) {
+        case '\n':
+          is_over = depth <= 0 || statement.is_header;
+          parts = 1;
+          break;
+        case '#':
+          offset_ = std::min(text_.find('\n', offset_), text_.size());
+          continue;
+        case '"':
+        case '\'':
+          ScanString(c);
+          continue;
+        case '[':
+        case '{':
+          ++depth;
+          parts = 1;
+          break;
+        case ']':
+        case '}':
+          --depth;
+          parts = 1;
+          break;
+        case '=':
+        case ',':
+          parts = 1;
+          break;
+        case '.':
+          if (++parts > kMaxTomlKeyParts && !outline_.long_key) {
+            outline_.long_key = Position{
+                0, line_, static_cast<uint32_t>(offset_ - line_begin_ + 1)};
+          }
+          break;
+        default:
+          break;
       }
-      if (c == '"' || c == '\'') {
-        ScanString(c);
-        continue;
-      }
-      if (c == '[' || c == '{') ++depth;
-      if (c == ']' || c == '}') --depth;
-      if (c == '.') {
-        if (++parts > kMaxTomlKeyParts && !outline_.long_key) {
-          outline_.long_key = Position{
-              0, line_, static_cast<uint32_t>(offset_ - line_begin_ + 1)};
-        }
-      } else if (absl::string_view("=,[]{}\n").find(c) !=
-                 absl::string_view::npos) {
-        parts = 1;
-      }
+      if (is_over) break;
       Step();
     }
     statement.end = offset_;
@@ -165,14 +182,15 @@ std::string ToText(const T& value) {
   return std::move(out).str();
 }
 
-Value Convert(const toml::node& node, uint32_t source) {
+// Takes the strings out of `node`.
+Value Convert(toml::node& node, uint32_t source) {
   const Position at = ToPosition(node.source().begin, source);
   switch (node.type()) {
     case toml::node_type::table: {
       Value::Table members;
-      const toml::table& table = *node.as_table();
+      toml::table& table = *node.as_table();
       members.reserve(table.size());
-      for (const auto& [key, value] : table) {
+      for (auto&& [key, value] : table) {
         members.push_back({std::string(key.str()),
                            ToPosition(key.source().begin, source),
                            Convert(value, source)});
@@ -181,15 +199,15 @@ Value Convert(const toml::node& node, uint32_t source) {
     }
     case toml::node_type::array: {
       Value::Array elements;
-      const toml::array& array = *node.as_array();
+      toml::array& array = *node.as_array();
       elements.reserve(array.size());
-      for (const toml::node& element : array) {
+      for (toml::node& element : array) {
         elements.push_back(Convert(element, source));
       }
       return Value(std::move(elements), at);
     }
     case toml::node_type::string:
-      return Value(node.as_string()->get(), at);
+      return Value(std::move(node.as_string()->get()), at);
     case toml::node_type::integer:
       return Value(static_cast<int64_t>(node.as_integer()->get()), at);
     case toml::node_type::floating_point:
@@ -248,8 +266,9 @@ ParsedText ParseTomlText(absl::string_view original, uint32_t source) {
                                      kMaxTomlKeyParts, " parts")};
     } else {
       try {
-        result.value = Convert(
-            toml::parse(std::string_view(text), std::string_view()), source);
+        toml::table table =
+            toml::parse(std::string_view(text), std::string_view());
+        result.value = Convert(table, source);
         break;
       } catch (const toml::parse_error& thrown) {
         error = TextError{ToPosition(thrown.source().begin, source),

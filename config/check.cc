@@ -1,6 +1,8 @@
 #include "config/check.h"
 
 #include <algorithm>
+#include <cstddef>
+#include <iterator>
 #include <string>
 #include <utility>
 #include <vector>
@@ -47,17 +49,24 @@ class Checker {
   // Steps into a silo; `open` are those on the way to it.
   void VisitForCycles(const Vm& vm, std::vector<const Vm*>& open,
                       absl::flat_hash_set<const Vm*>& done);
-  void ClaimUnit(const std::string& unit, std::string owner,
-                 const Location& location);
-  void CheckSocketPath(const Location& location, const std::string& path);
+  // What has the unit: the host, a silo, or one of its shares.
+  struct Owner {
+    const Vm* vm = nullptr;
+    const SharedDirectory* share = nullptr;
+  };
+  static std::string Name(const Owner& owner);
+  // A silo, or one of its shares.
+  Location At(const Vm& vm, const SharedDirectory* share) const;
+  void ClaimUnit(std::string unit, Owner owner);
+  void CheckSocketPath(const Vm& vm, const SharedDirectory* share,
+                       const std::string& path);
   void CheckQemu(const Vm& vm);
   void CheckCloudHypervisor(const Vm& vm);
 
   const Value& tree_;
   const Config& config_;
   DiagnosticSink& sink_;
-  // By unit: what it is for.
-  absl::flat_hash_map<std::string, std::string> units_;
+  absl::flat_hash_map<std::string, Owner> units_;
 };
 
 std::string Checker::UnknownSilo(absl::string_view name) const {
@@ -136,42 +145,51 @@ void Checker::CheckCycles() {
   }
 }
 
-void Checker::ClaimUnit(const std::string& unit, std::string owner,
-                        const Location& location) {
-  const auto [found, is_new] = units_.emplace(unit, owner);
-  if (!is_new) {
-    Error(location,
-          absl::StrCat("the unit ", unit, " of ", owner, " is that of ",
-                       found->second, ", too; choose another name"));
+std::string Checker::Name(const Owner& owner) {
+  if (owner.vm == nullptr) return "the host";
+  const std::string silo = absl::StrCat("silo '", owner.vm->name, "'");
+  if (owner.share == nullptr) return silo;
+  return absl::StrCat("share '", owner.share->tag, "' of ", silo);
+}
+
+Location Checker::At(const Vm& vm, const SharedDirectory* share) const {
+  if (share == nullptr || share->is_home) {
+    return Locate(tree_, {"vms", vm.name});
   }
+  return Locate(tree_, {"vms", vm.name, "sharedDirectories", share->tag});
+}
+
+void Checker::ClaimUnit(std::string unit, Owner owner) {
+  const auto [found, is_new] = units_.emplace(std::move(unit), owner);
+  if (is_new) return;
+  Error(At(*owner.vm, owner.share),
+        absl::StrCat("the unit ", found->first, " of ", Name(owner),
+                     " is that of ", Name(found->second),
+                     ", too; choose another name"));
 }
 
 void Checker::CheckNames() {
+  units_.reserve(std::size(layout::kHostUnits) +
+                 config_.vms.size() * (std::size(layout::kRoles) + 2));
   for (absl::string_view unit : layout::kHostUnits) {
-    ClaimUnit(std::string(unit), "the host", {});
+    ClaimUnit(std::string(unit), {});
   }
   absl::flat_hash_map<std::string, const Vm*> users;
   for (const Vm& vm : config_.vms) {
-    const Location location = Locate(tree_, {"vms", vm.name});
     if (vm.name == "host") {
-      Error(location, "a silo cannot be called 'host': that means the host");
+      Error(At(vm, nullptr),
+            "a silo cannot be called 'host': that means the host");
     }
-    const std::string owner = absl::StrCat("silo '", vm.name, "'");
     for (absl::string_view role : layout::kRoles) {
-      ClaimUnit(layout::UnitForRole(vm.name, role), owner, location);
+      ClaimUnit(layout::UnitForRole(vm.name, role), {&vm});
     }
     for (const SharedDirectory& share : vm.shared_directories) {
-      ClaimUnit(layout::VirtiofsdUnit(vm.name, share.tag),
-                absl::StrCat("share '", share.tag, "' of ", owner),
-                share.is_home
-                    ? location
-                    : Locate(tree_,
-                             {"vms", vm.name, "sharedDirectories", share.tag}));
+      ClaimUnit(layout::VirtiofsdUnit(vm.name, share.tag), {&vm, &share});
     }
     const auto [found, is_new] =
         users.emplace(layout::HypervisorUser(vm.name), &vm);
     if (!is_new) {
-      Error(location,
+      Error(At(vm, nullptr),
             absl::StrCat("the hypervisors of this silo and of '",
                          found->second->name, "' would run as the same user, ",
                          found->first, "; choose another name"));
@@ -179,13 +197,15 @@ void Checker::CheckNames() {
   }
 }
 
-void Checker::CheckSocketPath(const Location& location,
+void Checker::CheckSocketPath(const Vm& vm, const SharedDirectory* share,
                               const std::string& path) {
   if (path.size() <= kMaxSocketPath) return;
-  Error(location, absl::StrCat("the socket's path ", path, " has ", path.size(),
-                               " bytes, but Linux takes ", kMaxSocketPath,
-                               " only; choose a name that is ",
-                               path.size() - kMaxSocketPath, " bytes shorter"));
+  const size_t surplus = path.size() - kMaxSocketPath;
+  Error(At(vm, share),
+        absl::StrCat("the socket's path ", path, " has ", path.size(),
+                     " bytes, but Linux takes ", kMaxSocketPath,
+                     " only; choose a name that is ", surplus,
+                     surplus == 1 ? " byte" : " bytes", " shorter"));
 }
 
 void Checker::CheckSocketPaths(const Vm& vm) {
@@ -196,15 +216,13 @@ void Checker::CheckSocketPaths(const Vm& vm) {
         layout::CommandSocket(vm.name)}) {
     if (path.size() > longest.size()) longest = std::move(path);
   }
-  CheckSocketPath(Locate(tree_, {"vms", vm.name}), longest);
+  CheckSocketPath(vm, nullptr, longest);
   for (const SharedDirectory& share : vm.shared_directories) {
-    const Location location =
-        Locate(tree_, {"vms", vm.name, "sharedDirectories", share.tag});
-    CheckSocketPath(location, layout::VirtiofsSocket(vm.name, share.tag));
+    CheckSocketPath(vm, &share, layout::VirtiofsSocket(vm.name, share.tag));
     if (share.tag.size() > kMaxVirtiofsTag) {
-      Error(location,
+      Error(At(vm, &share),
             absl::StrCat("a share's tag has at most ", kMaxVirtiofsTag,
-                         " bytes, this one ", share.tag.size()));
+                         " bytes, this one has ", share.tag.size()));
     }
   }
 }

@@ -482,7 +482,7 @@ TEST(SocketPathTest, SixtyThreeBytesAreTheLongestName) {
       107u);
   EXPECT_THAT(Texts(load(longest + 1)),
               ElementsAre(HasSubstr("has 108 bytes, but Linux takes 107 only; "
-                                    "choose a name that is 1 bytes shorter")));
+                                    "choose a name that is 1 byte shorter")));
 }
 
 TEST(SocketPathTest, SharesAreChecked) {

@@ -45,8 +45,11 @@ Location LocateElement(const Value& tree,
 }
 
 bool IsSet(const Value& tree, std::initializer_list<absl::string_view> path) {
-  Location location;
-  const Value* value = Walk(tree, path, location);
+  const Value* value = &tree;
+  for (absl::string_view part : path) {
+    if (value == nullptr) return false;
+    value = value->Find(part);
+  }
   return value != nullptr && !value->is_null();
 }
 

@@ -724,10 +724,20 @@ const TableSchema& RootSchema() { return TableOf<Config>::kTable; }
 
 namespace {
 
-void Normalize(const Shape& shape, const std::string& path, Value& value,
+// A key and those around it; a path only when there is something to say.
+struct KeyChain {
+  const KeyChain* parent = nullptr;
+  absl::string_view key;
+
+  std::string Path() const {
+    return parent == nullptr ? "" : JoinKey(parent->Path(), key);
+  }
+};
+
+void Normalize(const Shape& shape, const KeyChain& path, Value& value,
                DiagnosticSink& sink);
 
-void NormalizeTable(const TableSchema& schema, const std::string& path,
+void NormalizeTable(const TableSchema& schema, const KeyChain& path,
                     Value& value, DiagnosticSink& sink) {
   Value::Table& table = *value.AsTable();
   for (const Option& option : schema.options) {
@@ -737,7 +747,8 @@ void NormalizeTable(const TableSchema& schema, const std::string& path,
     const auto member = table.begin() + (found - table.cbegin());
     const auto same = FindInTable(table, option.key);
     if (same != table.end()) {
-      sink.Add(Severity::kError, member->at, JoinKey(path, member->key),
+      sink.Add(Severity::kError, member->at,
+               KeyChain{&path, member->key}.Path(),
                absl::StrCat("this is another name for '", option.key,
                             "', which is on line ", same->at.line, " too"));
       table.erase(member);
@@ -754,12 +765,12 @@ void NormalizeTable(const TableSchema& schema, const std::string& path,
     }
     const auto found = FindInTable(table, option.key);
     if (found == table.end()) continue;
-    Normalize(*option.shape, JoinKey(path, option.key),
+    Normalize(*option.shape, KeyChain{&path, option.key},
               table[found - table.cbegin()].value, sink);
   }
 }
 
-void Normalize(const Shape& shape, const std::string& path, Value& value,
+void Normalize(const Shape& shape, const KeyChain& path, Value& value,
                DiagnosticSink& sink) {
   switch (shape.kind) {
     case Shape::Kind::kTable:
@@ -768,7 +779,7 @@ void Normalize(const Shape& shape, const std::string& path, Value& value,
     case Shape::Kind::kMap:
       if (value.is_table()) {
         for (Value::Member& member : *value.AsTable()) {
-          Normalize(*shape.first, JoinKey(path, member.key), member.value,
+          Normalize(*shape.first, KeyChain{&path, member.key}, member.value,
                     sink);
         }
       }
@@ -796,7 +807,7 @@ void Normalize(const Shape& shape, const std::string& path, Value& value,
 }  // namespace
 
 void NormalizeNames(Value& root, DiagnosticSink& sink) {
-  if (root.is_table()) NormalizeTable(RootSchema(), "", root, sink);
+  if (root.is_table()) NormalizeTable(RootSchema(), KeyChain(), root, sink);
 }
 
 Config ReadConfig(const Value& root, DiagnosticSink& sink) {
