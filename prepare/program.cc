@@ -65,7 +65,8 @@ absl::Status RunWait(const Flags& flags) {
       {.path = flags.socket,
        .type = flags.type == "seqpacket" ? SOCK_SEQPACKET : SOCK_STREAM,
        .timeout = flags.wait_timeout,
-       .pid = PidOf(flags)});
+       .pid = PidOf(flags),
+       .connects = !flags.without_connecting});
 }
 
 absl::Status RunPowerOff(const Flags& flags) {
@@ -151,6 +152,10 @@ Program MakeProgram(Flags* flags) {
                                      &flags->wait_timeout),
                       ChoiceOption("type", "TYPE", "The socket's type",
                                    {"stream", "seqpacket"}, &flags->type),
+                      SwitchOption("without-connecting",
+                                   "Only look whether somebody listens: for "
+                                   "servers that serve one connection and end",
+                                   &flags->without_connecting),
                       pid},
           .examples = {{"vmsilo-prepare wait --socket "
                         "/run/vmsilo/work/vm/qemu-control.socket",

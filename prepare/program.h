@@ -18,6 +18,7 @@ struct Flags {
   std::string hypervisor;
   std::string control;
   int pid = 0;
+  bool without_connecting = false;
   absl::Duration wait_timeout = absl::Seconds(15);
   absl::Duration power_off_timeout = absl::Seconds(30);
 };

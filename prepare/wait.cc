@@ -3,21 +3,27 @@
 #include <errno.h>
 #include <sys/epoll.h>
 #include <sys/inotify.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "common/escape.h"
 #include "common/event_loop.h"
+#include "common/file.h"
 #include "common/status.h"
 #include "common/status_macros.h"
 #include "common/unique_fd.h"
@@ -99,13 +105,11 @@ class Waiter {
     if (result_) return absl::OkStatus();
     // The watch comes first, so that nothing happens between the two unseen.
     VMSILO_RETURN_IF_ERROR(Watch());
-    const absl::StatusOr<UniqueFd> connection =
-        hypervisor::ConnectControlSocket(options_.path, options_.type);
-    if (connection.ok()) {
+    last_error_ = options_.connects ? Connect() : Look();
+    if (last_error_.ok()) {
       Finish(absl::OkStatus());
       return absl::OkStatus();
     }
-    last_error_ = connection.status();
     switch (last_error_.code()) {
       case absl::StatusCode::kNotFound:
         return absl::OkStatus();  // inotify will tell
@@ -121,6 +125,28 @@ class Waiter {
         Finish(last_error_);
         return absl::OkStatus();
     }
+  }
+
+  absl::Status Connect() const {
+    return hypervisor::ConnectControlSocket(options_.path, options_.type)
+        .status();
+  }
+
+  absl::Status Look() const {
+    // Without the file there is no need to read the table: inotify will tell.
+    struct stat info = {};
+    if (lstat(options_.path.c_str(), &info) != 0) {
+      return ErrnoStatus(absl::StrCat("look at ", Quoted(options_.path)));
+    }
+    if (!S_ISSOCK(info.st_mode)) {
+      return absl::FailedPreconditionError(
+          absl::StrCat(Quoted(options_.path), " is not a socket"));
+    }
+    VMSILO_ASSIGN_OR_RETURN(
+        const std::string table,
+        ReadFile("/proc/self/net/unix", kMaxSocketTableBytes));
+    if (IsListening(table, options_.path)) return absl::OkStatus();
+    return absl::UnavailableError("it does not listen");
   }
 
   // Watches the nearest directory above the socket that exists.
@@ -164,6 +190,28 @@ class Waiter {
 };
 
 }  // namespace
+
+bool IsListening(absl::string_view table, absl::string_view path) {
+  // "Num RefCount Protocol Flags Type St Inode Path"; the path may hold blanks.
+  constexpr int kFlags = 3;
+  constexpr int kPath = 7;
+  constexpr uint32_t kListens = 0x10000;  // __SO_ACCEPTCON
+  for (absl::string_view line : absl::StrSplit(table, '\n')) {
+    uint32_t flags = 0;
+    for (int field = 0; field < kPath && !line.empty(); ++field) {
+      const size_t end = std::min(line.find(' '), line.size());
+      if (field == kFlags &&
+          !absl::SimpleHexAtoi(line.substr(0, end), &flags)) {
+        break;
+      }
+      line.remove_prefix(std::min(end + 1, line.size()));
+      // The inode's number is padded on the left.
+      while (!line.empty() && line[0] == ' ') line.remove_prefix(1);
+    }
+    if (line == path && (flags & kListens) != 0) return true;
+  }
+  return false;
+}
 
 absl::Status WaitForSocket(EventLoop* loop, const WaitOptions& options) {
   VMSILO_RETURN_IF_ERROR(Split(options.path).status());

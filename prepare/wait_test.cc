@@ -10,6 +10,7 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "common/sd_event_loop.h"
 #include "common/socket.h"
@@ -118,6 +119,44 @@ TEST_F(WaitForSocketTest, GivesUpWhenTheProcessEnds) {
                                           .timeout = absl::Seconds(10),
                                           .pid = child.pid()}),
               StatusIs(absl::StatusCode::kUnavailable, HasSubstr("ended")));
+}
+
+TEST_F(WaitForSocketTest, LooksWithoutConnecting) {
+  const std::string path = dir_.Path("s");
+  Later([&] {
+    listener_ = *ListenUnix(path, 0600);
+    return absl::OkStatus();
+  });
+  EXPECT_THAT(WaitForSocket(loop_.get(), {.path = path,
+                                          .type = SOCK_STREAM,
+                                          .timeout = absl::Seconds(10),
+                                          .connects = false}),
+              IsOk());
+  // Nobody has knocked.
+  EXPECT_EQ(accept4(listener_.get(), nullptr, nullptr, SOCK_NONBLOCK), -1);
+  EXPECT_THAT(WaitForSocket(loop_.get(), {.path = dir_.Write("file", ""),
+                                          .type = SOCK_STREAM,
+                                          .timeout = absl::Seconds(10),
+                                          .connects = false}),
+              StatusIs(absl::StatusCode::kFailedPrecondition));
+}
+
+TEST(IsListeningTest, ReadsTheKernelsTable) {
+  constexpr absl::string_view kTable =
+      "Num       RefCount Protocol Flags    Type St Inode Path\n"
+      "0000000000000000: 00000002 00000000 00010000 0001 01 20411 /run/a\n"
+      "0000000000000000: 00000003 00000000 00000000 0001 03   204 /run/b\n"
+      "0000000000000000: 00000002 00000000 00010000 0005 01     5 /run/c d\n"
+      "0000000000000000: 00000002 00000000 00010000 0001 01     6\n"
+      "0000000000000000: 00000002 00000000 0001000x 0001 01     7 /run/e\n"
+      "rubbish /run/f\n";
+  EXPECT_TRUE(IsListening(kTable, "/run/a"));
+  EXPECT_FALSE(IsListening(kTable, "/run/b"));
+  EXPECT_TRUE(IsListening(kTable, "/run/c d"));
+  EXPECT_FALSE(IsListening(kTable, "/run/e"));
+  EXPECT_FALSE(IsListening(kTable, "/run/f"));
+  EXPECT_FALSE(IsListening(kTable, "/run/"));
+  EXPECT_FALSE(IsListening("", "/run/a"));
 }
 
 TEST_F(WaitForSocketTest, RefusesAPathThatIsNone) {

@@ -69,6 +69,15 @@ absl::Status Context::status() const {
   return absl::InvalidArgumentError(absl::StrJoin(errors_, "\n"));
 }
 
+std::string WaitCommand(const std::vector<std::string>& arguments,
+                        Context* context) {
+  std::vector<std::string> argv = {context->config().paths.prepare, "wait"};
+  argv.insert(argv.end(), arguments.begin(), arguments.end());
+  argv.insert(argv.end(), {"--timeout", "15s", "--pid"});
+  // A variable of systemd's.
+  return absl::StrCat(context->Exec("", argv, "paths.prepare"), " $MAINPID");
+}
+
 std::string VmKey(const config::Vm& vm) {
   return absl::StrCat("vms.", vm.name);
 }

@@ -48,6 +48,11 @@ class Context {
   std::vector<std::string> errors_;
 };
 
+// ExecStartPost=: `vmsilo-prepare wait` with these arguments, which holds back
+// what comes after the unit. It ends with the unit's main process.
+std::string WaitCommand(const std::vector<std::string>& arguments,
+                        Context* context);
+
 // "vms.work" and "vms.work.sound".
 std::string VmKey(const config::Vm& vm);
 std::string VmKey(const config::Vm& vm, absl::string_view option);

@@ -42,12 +42,10 @@ void RefuseManualStart(Unit* unit) {
   unit->In("Unit").Add("RefuseManualStart", "yes");
 }
 
-// Holds back the VM until a back end listens.
+// Holds back the VM until a back end listens. A connection would be the only
+// one that it serves.
 std::string WaitFor(const std::string& socket, Context* context) {
-  return context->Exec("",
-                       {context->config().paths.prepare, "wait", "--socket",
-                        socket, "--timeout", "15s"},
-                       "paths.prepare");
+  return WaitCommand({"--socket", socket, "--without-connecting"}, context);
 }
 
 void AddConsoleRelay(const config::Vm& vm, Context* context) {

@@ -39,10 +39,7 @@ void AddWaylandSeccontext(const config::Vm& vm, Context* context) {
                 "--socket-path", socket},
                "paths.waylandSeccontext"))
       .Add("ExecStartPost",
-           context->Exec("",
-                         {config.paths.prepare, "wait", "--socket", socket,
-                          "--timeout", "15s"},
-                         "paths.prepare"))
+           WaitCommand({"--socket", socket, "--without-connecting"}, context))
       // The GPU only wants it, and connects anew for each window.
       .Add("Restart", "on-failure")
       .Add("RestartSec", "1s")

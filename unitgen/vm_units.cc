@@ -334,14 +334,18 @@ class VmService {
     const size_t fixed = own.size();
     for (const hypervisor::BootDisk& entry : boot_.disks) {
       if (entry.role == hypervisor::BootDisk::Role::kOverlay) {
-        service.Add("ExecStartPre",
-                    context_.Exec("+",
-                                  {config_.paths.prepare, "overlay", "--path",
-                                   entry.disk.path, "--size",
-                                   absl::StrCat(vm_.root_overlay.size.count())},
-                                  "paths.prepare"));
+        service.Add(
+            "ExecStartPre",
+            context_.Exec(
+                "+",
+                {config_.paths.prepare, "overlay", "--path", entry.disk.path,
+                 "--size", absl::StrCat(vm_.root_overlay.size.count()),
+                 "--owner",
+                 has_own_user ? layout::HypervisorUser(vm_.name) : "0:0"},
+                "paths.prepare"));
+      } else if (IsWritableFile(entry)) {
+        own.push_back(entry.disk.path);
       }
-      if (IsWritableFile(entry)) own.push_back(entry.disk.path);
     }
     if (!has_own_user) return;
     if (own.size() > fixed) {
@@ -361,13 +365,12 @@ class VmService {
 
   void After(Section& service) {
     const std::string control = layout::ControlSocket(vm_.name, vm_.hypervisor);
-    std::vector<std::string> wait = {
-        config_.paths.prepare, "wait", "--socket", control, "--timeout", "15s"};
+    std::vector<std::string> wait = {"--socket", control};
     if (vm_.hypervisor == Hypervisor::kCrosvm) {
       wait.insert(wait.end(), {"--type", "seqpacket"});
     }
     service
-        .Add("ExecStartPost", context_.Exec("", wait, "paths.prepare"))
+        .Add("ExecStartPost", WaitCommand(wait, &context_))
         // Asks the guest; what is left after that gets SIGTERM.
         .Add("ExecStop",
              context_.Exec("-",
