@@ -16,6 +16,7 @@
 #include "absl/cleanup/cleanup.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "common/escape.h"
@@ -40,11 +41,65 @@ absl::StatusOr<UniqueFd> OpenAt2(int dirfd, const std::string& path, int flags,
         syscall(SYS_openat2, dirfd, path.c_str(), &how, sizeof(how));
     if (fd >= 0) return UniqueFd(static_cast<int>(fd));
     if (errno == EINTR || errno == EAGAIN) continue;
+    if (errno == ENOSYS) {
+      return file_internal::OpenByWalking(dirfd, path, flags, mode);
+    }
     return ErrnoStatus(absl::StrCat("open ", Quoted(path)));
   }
 }
 
+// The next component of `*rest`, which it is taken from; "" at the end.
+absl::string_view NextComponent(absl::string_view* rest) {
+  while (!rest->empty() && rest->front() == '/') rest->remove_prefix(1);
+  const absl::string_view component = rest->substr(0, rest->find('/'));
+  rest->remove_prefix(component.size());
+  while (!rest->empty() && rest->front() == '/') rest->remove_prefix(1);
+  return component;
+}
+
+bool IsLink(int fd) {
+  struct stat info = {};
+  return fstat(fd, &info) == 0 && S_ISLNK(info.st_mode);
+}
+
 }  // namespace
+
+namespace file_internal {
+
+absl::StatusOr<UniqueFd> OpenByWalking(int dirfd, const std::string& path,
+                                       int flags, mode_t mode) {
+  const std::string what = absl::StrCat("open ", Quoted(path));
+  absl::string_view rest = path;
+  UniqueFd held;
+  int directory = dirfd;
+  if (absl::StartsWith(path, "/")) {
+    // AT_FDCWD stands for a path that may be absolute.
+    if (dirfd != AT_FDCWD) return ErrnoStatus(EXDEV, what);
+    VMSILO_ASSIGN_OR_RETURN(held, Open("/", O_PATH | O_DIRECTORY));
+    directory = held.get();
+  }
+  while (true) {
+    std::string component(NextComponent(&rest));
+    if (component == "..") return ErrnoStatus(EXDEV, what);
+    if (component.empty()) component = ".";
+    const bool is_last = rest.empty();
+    const int how = is_last ? flags : O_PATH;
+    const int fd = openat(directory, component.c_str(),
+                          how | O_NOFOLLOW | O_CLOEXEC, mode);
+    if (fd < 0) {
+      if (errno == EINTR) continue;
+      return ErrnoStatus(what);
+    }
+    UniqueFd opened(fd);
+    // With O_PATH a link itself is opened.
+    if (IsLink(opened.get())) return ErrnoStatus(ELOOP, what);
+    if (is_last) return opened;
+    held = std::move(opened);
+    directory = held.get();
+  }
+}
+
+}  // namespace file_internal
 
 absl::StatusOr<UniqueFd> OpenAt(int dirfd, const std::string& path, int flags,
                                 mode_t mode) {

@@ -25,8 +25,21 @@ absl::StatusOr<UniqueFd> OpenBeneath(int dirfd, const std::string& path,
                                      int flags, mode_t mode = 0);
 
 // As OpenBeneath for an absolute path; no component may be a symbolic link.
+//
+// Both do without openat2() where it is missing: systemd refuses it to services
+// with RestrictSUIDSGID=, which DynamicUser= implies. Then `..` is refused
+// altogether.
 absl::StatusOr<UniqueFd> OpenNoSymlinks(const std::string& path, int flags,
                                         mode_t mode = 0);
+
+namespace file_internal {
+
+// The same, one component after the other. Beneath `dirfd`, unless that is
+// AT_FDCWD.
+absl::StatusOr<UniqueFd> OpenByWalking(int dirfd, const std::string& path,
+                                       int flags, mode_t mode = 0);
+
+}  // namespace file_internal
 
 // The whole of a file that has at most `max` bytes; ResourceExhausted if it
 // has more. Files in /proc and /sys work, pipes too.

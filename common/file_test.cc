@@ -5,7 +5,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <csignal>
+#include <cstring>
 #include <filesystem>
 #include <string>
 
@@ -69,6 +71,39 @@ TEST(OpenNoSymlinksTest, RefusesALinkAnywhereInThePath) {
   std::filesystem::create_symlink("real", dir.Path("alias"));
   EXPECT_THAT(OpenNoSymlinks(dir.Path("real/file"), O_RDONLY), IsOk());
   EXPECT_FALSE(OpenNoSymlinks(dir.Path("alias/file"), O_RDONLY).ok());
+}
+
+TEST(OpenByWalkingTest, DoesTheSameWithoutOpenat2) {
+  using file_internal::OpenByWalking;
+  TempDir dir;
+  dir.Write("in/deep/file", "inside");
+  dir.Write("out", "outside");
+  std::filesystem::create_symlink("../out", dir.Path("in/link"));
+  std::filesystem::create_symlink("in", dir.Path("alias"));
+  const auto in = Open(dir.Path("in"), O_RDONLY | O_DIRECTORY);
+  ASSERT_THAT(in, IsOk());
+  for (const char* path : {"deep/file", "deep//./file", "deep/"}) {
+    EXPECT_THAT(OpenByWalking(in->get(), path, O_RDONLY), IsOk()) << path;
+  }
+  for (const char* path : {"link", "../out", "deep/../deep/file", "/etc/passwd",
+                           "deep/file/x", "nothing"}) {
+    EXPECT_FALSE(OpenByWalking(in->get(), path, O_RDONLY).ok()) << path;
+  }
+  EXPECT_THAT(OpenByWalking(AT_FDCWD, dir.Path("in/deep/file"), O_RDONLY),
+              IsOk());
+  EXPECT_THAT(OpenByWalking(AT_FDCWD, "/", O_RDONLY | O_DIRECTORY), IsOk());
+  for (const int flags : {O_RDONLY, O_PATH}) {
+    for (const char* path : {"in/link", "alias/deep/file"}) {
+      EXPECT_THAT(
+          OpenByWalking(AT_FDCWD, dir.Path(path), flags).status().ToString(),
+          HasSubstr(strerror(ELOOP)))
+          << path;
+    }
+  }
+  const auto made =
+      OpenByWalking(in->get(), "deep/new", O_WRONLY | O_CREAT | O_EXCL, 0600);
+  ASSERT_THAT(made, IsOk());
+  EXPECT_EQ(fcntl(made->get(), F_GETFD), FD_CLOEXEC);
 }
 
 TEST(OpenTest, SetsCloseOnExec) {
