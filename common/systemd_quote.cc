@@ -191,8 +191,19 @@ std::string DescriptionValue(absl::string_view text) {
   return DoublePercent(out);
 }
 
-std::string QuoteTmpfiles(absl::string_view field) {
-  return QuoteEscaped(field, "%");
+std::optional<std::string> QuoteTmpfiles(absl::string_view path) {
+  if (path.empty() || path[0] != '/' || HasControl(path) || !IsUtf8(path)) {
+    return std::nullopt;
+  }
+  if (IsBareWord(path)) return std::string(path);
+  std::string out = "\"";
+  for (const char c : path) {
+    if (c == '%') out.push_back('%');
+    if (c == '"' || c == '\\') out.push_back('\\');
+    out.push_back(c);
+  }
+  out.push_back('"');
+  return out;
 }
 
 std::string QuoteInputText(absl::string_view line) {

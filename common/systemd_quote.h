@@ -43,10 +43,13 @@ std::optional<std::string> PlainValue(absl::string_view text);
 // refuses is replaced.
 std::string DescriptionValue(absl::string_view text);
 
-// A path or argument in a line of tmpfiles.d(5).
-std::string QuoteTmpfiles(absl::string_view field);
+// A path in a line of tmpfiles.d(5). nullopt for a path that is not absolute,
+// holds control characters or is not UTF-8: older versions undo quotes only,
+// newer ones C escapes as well.
+std::optional<std::string> QuoteTmpfiles(absl::string_view path);
 
-// A line for StandardInputText=, which adds the line end itself.
+// A line for StandardInputText=, which adds the line end itself. Not for an
+// empty one: that takes all lines back.
 std::string QuoteInputText(absl::string_view line);
 
 // The part of a unit's name between its prefix and its suffix, as

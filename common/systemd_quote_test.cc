@@ -246,9 +246,25 @@ TEST(DescriptionValueTest, AlwaysGivesOneLine) {
   EXPECT_EQ(DescriptionValue("caf\xe9"), "caf?");
 }
 
-TEST(QuoteTmpfilesTest, EscapesSpecifiersAndBlanks) {
+TEST(QuoteTmpfilesTest, MeansTheSameWithAndWithoutEscapes) {
   EXPECT_EQ(QuoteTmpfiles("/run/x"), "/run/x");
-  EXPECT_EQ(QuoteTmpfiles("/srv/a b%\n"), "\"/srv/a b%%\\n\"");
+  EXPECT_EQ(QuoteTmpfiles("/srv/a b%"), "\"/srv/a b%%\"");
+  EXPECT_EQ(QuoteTmpfiles("/srv/a\nb"), std::nullopt);
+  EXPECT_EQ(QuoteTmpfiles("/srv/\xff"), std::nullopt);
+  EXPECT_EQ(QuoteTmpfiles("srv"), std::nullopt);
+  std::mt19937 random(4);
+  int count = 0;
+  while (count < 5000) {
+    const std::string value = absl::StrCat("/", RandomValue(random));
+    const std::optional<std::string> quoted = QuoteTmpfiles(value);
+    if (!quoted.has_value()) continue;
+    ++count;
+    for (const bool unescapes : {false, true}) {
+      Reader reader(*quoted, unescapes);
+      ASSERT_EQ(ExpandSpecifiers(*reader.Next()), value);
+      ASSERT_EQ(reader.Next(), std::nullopt);
+    }
+  }
 }
 
 TEST(QuoteInputTextTest, EscapesButNeverQuotes) {

@@ -121,7 +121,7 @@ void AddDirectories(Context* context) {
                "", {context->config().paths.systemd_tmpfiles, "--create", "-"},
                "paths.systemdTmpfiles"))
       .Add("StandardInput", "data");
-  for (const std::string& line : TmpfilesLines(context->config())) {
+  for (const std::string& line : TmpfilesLines(context)) {
     service.Add("StandardInputText", QuoteInputText(line));
   }
   AddTmpfilesHardening(&unit);

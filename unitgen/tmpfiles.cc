@@ -1,20 +1,28 @@
 #include "unitgen/tmpfiles.h"
 
-#include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "common/escape.h"
 #include "common/systemd_quote.h"
 #include "config/layout.h"
 
 namespace vmsilo::unitgen {
 
-std::vector<std::string> TmpfilesLines(const config::Config& config) {
+std::vector<std::string> TmpfilesLines(Context* context) {
+  const config::Config& config = context->config();
   std::vector<std::string> lines;
   auto directory = [&](absl::string_view path, absl::string_view mode) {
-    lines.push_back(
-        absl::StrCat("d ", QuoteTmpfiles(path), " ", mode, " root root -"));
+    const std::optional<std::string> quoted = QuoteTmpfiles(path);
+    if (!quoted.has_value()) {
+      context->Error("host.sharedHomeDir",
+                     absl::StrCat("systemd-tmpfiles cannot be told the path ",
+                                  Quoted(path)));
+      return;
+    }
+    lines.push_back(absl::StrCat("d ", *quoted, " ", mode, " root root -"));
   };
   directory(layout::kRuntimeRoot, "0755");
   directory(layout::kStateRoot, "0755");
@@ -41,7 +49,7 @@ void AddTmpfiles(Context* context) {
   file.reason = "makes the directories that silos share";
   file.keys = {"vms"};
   file.content = "# Made by vmsilo-unitgen: changes are lost.\n";
-  for (const std::string& line : TmpfilesLines(context->config())) {
+  for (const std::string& line : TmpfilesLines(context)) {
     absl::StrAppend(&file.content, line, "\n");
   }
   context->EmitFile("tmpfiles.d/vmsilo.conf", std::move(file));
