@@ -6,7 +6,6 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
-#include <algorithm>
 #include <memory>
 #include <string>
 #include <utility>
@@ -74,17 +73,13 @@ absl::Status Agent::OnConnection() {
     Refuse(*std::move(socket), command::ErrorCode::kRefused, allowed.message());
     return absl::OkStatus();
   }
-  const size_t handshakes = static_cast<size_t>(std::count_if(
-      connections_.begin(), connections_.end(),
-      [](const auto& entry) { return !entry.first->has_start(); }));
-  if (handshakes >= kMaxHandshakes || connections_.size() >= max_commands_) {
-    Refuse(*std::move(socket), command::ErrorCode::kBusy,
-           absl::StrCat("too many commands run at the same time (",
-                        connections_.size(), ")"));
+  if (const std::string excess = Excess(); !excess.empty()) {
+    Refuse(*std::move(socket), command::ErrorCode::kBusy, excess);
     return absl::OkStatus();
   }
   absl::StatusOr<std::unique_ptr<Connection>> connection =
       Connection::Create(loop_, *std::move(socket), &settings_, this);
+  if (absl::IsUnavailable(connection.status())) return absl::OkStatus();
   if (!connection.ok()) {
     LOG(WARNING) << connection.status().message() << ", connection dropped";
     return absl::OkStatus();
@@ -92,6 +87,34 @@ absl::Status Agent::OnConnection() {
   Connection* key = connection->get();
   connections_[key] = *std::move(connection);
   return absl::OkStatus();
+}
+
+std::string Agent::Excess() const {
+  size_t handshakes = 0;
+  size_t commands = 0;
+  size_t ending = 0;
+  for (const auto& [connection, owned] : connections_) {
+    switch (connection->phase()) {
+      case Connection::Phase::kHandshake:
+        ++handshakes;
+        break;
+      case Connection::Phase::kCommand:
+        ++commands;
+        break;
+      case Connection::Phase::kEnd:
+        ++ending;
+        break;
+    }
+  }
+  if (commands >= max_commands_) {
+    return absl::StrCat("too many commands run at the same time (", commands,
+                        ")");
+  }
+  if (handshakes >= kMaxHandshakes || ending >= kMaxEnding) {
+    return absl::StrCat("too many connections at the same time (",
+                        connections_.size(), ")");
+  }
+  return "";
 }
 
 void Agent::Refuse(UniqueFd socket, command::ErrorCode code,

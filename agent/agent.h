@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <string>
 
 #include "absl/status/status.h"
 #include "agent/connection.h"
@@ -20,6 +21,10 @@ inline constexpr size_t kMaxHandshakes = 64;
 // Attached commands that run at the same time by default. Each costs up to six
 // descriptors and less than a megabyte.
 inline constexpr size_t kDefaultMaxCommands = 256;
+
+// Connections that have had their last frame and wait for the client to close;
+// they are let go after two seconds.
+inline constexpr size_t kMaxEnding = 256;
 
 // Decides about a connection's peer: OK, or PermissionDenied with the reason.
 using PeerCheck = std::function<absl::Status(int socket)>;
@@ -41,6 +46,8 @@ class Agent : private Connection::Owner {
 
   absl::Status OnConnection();
   absl::Status OnChildSignal();
+  // What of one connection more would be too many, or empty.
+  std::string Excess() const;
   // Sends one ERROR frame and forgets the client.
   void Refuse(UniqueFd socket, command::ErrorCode code,
               absl::string_view message);

@@ -64,6 +64,9 @@ absl::StatusOr<std::unique_ptr<Connection>> Connection::Create(
       self->timer_,
       loop->AddTimer(kHandshakeTimeout, [self] { return self->OnTimer(); }));
   self->FlushSocket();
+  if (self->is_client_gone_) {
+    return absl::UnavailableError("the client has left already");
+  }
   VMSILO_RETURN_IF_ERROR(self->Watch());
   return connection;
 }
@@ -106,7 +109,16 @@ void Connection::HangUp() {
   is_hung_up_ = true;
   Signal(SIGHUP);
   Signal(SIGCONT);  // a stopped one would not hear the other
-  DropStreams();
+  CloseInput();
+  // Its output stays open, and unread: were it closed, a last word would kill
+  // the command before it has cleaned up.
+  for (Output& output : outputs_) {
+    output.source.Reset();
+    output.is_open = false;
+  }
+  // A terminal is hung up by this.
+  input_source_.Reset();
+  input_.Reset();
 }
 
 void Connection::DropStreams() {
@@ -403,7 +415,7 @@ absl::Status Connection::Watch() {
   }
   for (const size_t which : {kOut, kErr}) {
     Output& output = outputs_[which];
-    if (!output.fd.is_valid()) continue;
+    if (!output.fd.is_valid() || !output.is_open) continue;
     VMSILO_RETURN_IF_ERROR(Watch(
         output.fd.get(), wants_output(which) ? uint32_t{EPOLLIN} : kOnlyHangUp,
         &output.source, &output.interest,

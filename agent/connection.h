@@ -77,7 +77,12 @@ class Connection : private command::ServerSession::Handler {
   // The agent ends: says so to the client, hangs up on an attached command.
   void ShutDown();
 
-  bool has_start() const { return session_.has_start(); }
+  enum class Phase { kHandshake, kCommand, kEnd };
+  Phase phase() const {
+    return session_.is_finished() ? Phase::kEnd
+           : session_.has_start() ? Phase::kCommand
+                                  : Phase::kHandshake;
+  }
 
  private:
   enum : size_t { kOut = 0, kErr = 1 };

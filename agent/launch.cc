@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <cstring>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -22,6 +23,7 @@
 #include "agent/plan.h"
 #include "agent/users.h"
 #include "command/frame.h"
+#include "command/limits.h"
 #include "common/escape.h"
 #include "common/status.h"
 #include "common/status_macros.h"
@@ -65,11 +67,13 @@ struct ChildPlan {
 }
 
 void ResetSignals() {
-  struct sigaction action = {};
-  action.sa_handler = SIG_DFL;
-  // Fails for the two that cannot be changed, which need not be.
-  for (int signo = 1; signo < NSIG; ++signo) {
-    (void)sigaction(signo, &action, nullptr);
+  // The kernel's own structure, all zero: SIG_DFL, no flags, nothing blocked.
+  // The C library would leave out the two signals that it keeps for itself,
+  // and whoever started the agent may have ignored those, too. Fails for the
+  // two that cannot be changed, which need not be.
+  static const char kDefault[64] = {};
+  for (int signo = 1; signo <= command::kMaxSignal; ++signo) {
+    (void)syscall(SYS_rt_sigaction, signo, kDefault, nullptr, 8);
   }
   sigset_t none;
   sigemptyset(&none);
@@ -112,6 +116,20 @@ void ResetSignals() {
   }
   if (is_denied && (errno == ENOENT || errno == ENOTDIR)) errno = EACCES;
   Fail(plan, Stage::kExecute);
+}
+
+// Whether this process already is what `user` says, so that an agent without
+// privileges can run commands as itself.
+bool IsUser(const User& user) {
+  std::vector<gid_t> current(kMaxGroups);
+  const int count = getgroups(static_cast<int>(current.size()), current.data());
+  if (count < 0) return false;
+  current.resize(static_cast<size_t>(count));
+  // The primary group may be among the others or not.
+  current.push_back(getegid());
+  const std::set<gid_t> have(current.begin(), current.end());
+  const std::set<gid_t> want(user.groups.begin(), user.groups.end());
+  return geteuid() == user.uid && getegid() == user.gid && have == want;
 }
 
 std::vector<char*> Pointers(const std::vector<std::string>& strings) {
@@ -201,9 +219,7 @@ absl::StatusOr<Launched> Launch(const Plan& plan, const User& user,
                                 const command::WindowSize& window_size,
                                 const rlimit& files) {
   ChildPlan child;
-  child.changes_user = user.uid != geteuid();
-  // As root, the groups of root count, too.
-  if (geteuid() == 0) child.changes_user = true;
+  child.changes_user = !IsUser(user);
   child.uid = user.uid;
   child.gid = user.gid;
   child.groups = user.groups.data();

@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/match.h"
@@ -159,6 +160,11 @@ absl::Status Run(const Options& options) {
 
   UniqueFd listener;
   PeerCheck peer_check;
+  std::string socket_file;
+  const absl::Cleanup remove = [&socket_file] {
+    // Somebody else may have removed it.
+    if (!socket_file.empty()) (void)unlink(socket_file.c_str());
+  };
   if (options.listen.empty()) {
     VMSILO_ASSIGN_OR_RETURN(const vsock::SourcePort source_port,
                             ChooseSourcePort(options.source_port));
@@ -173,6 +179,7 @@ absl::Status Run(const Options& options) {
           absl::StrCat("--listen ", Quoted(path), " is not unix:PATH"));
     }
     VMSILO_ASSIGN_OR_RETURN(listener, ListenUnix(std::string(path), 0600));
+    socket_file = std::string(path);
     peer_check = CheckUnixPeer;
   }
 

@@ -1,11 +1,11 @@
 #include "agent/users.h"
 
-#include <algorithm>
 #include <functional>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
@@ -51,18 +51,17 @@ absl::StatusOr<User> Find(absl::string_view passwd, absl::string_view group,
         absl::StrCat("no user ", wanted, " in /etc/passwd"));
   }
   user->groups.push_back(user->gid);
+  absl::flat_hash_set<gid_t> known = {user->gid};
   for (const absl::string_view line : absl::StrSplit(group, '\n')) {
     const std::vector<absl::string_view> fields = absl::StrSplit(line, ':');
     if (fields.size() != 4) continue;
     const std::optional<uint32_t> gid = ParseId(fields[2]);
     if (!gid.has_value()) continue;
     for (const absl::string_view member : absl::StrSplit(fields[3], ',')) {
-      if (member != user->name || user->groups.size() == kMaxGroups ||
-          std::find(user->groups.begin(), user->groups.end(), *gid) !=
-              user->groups.end()) {
-        continue;
+      if (member == user->name && user->groups.size() < kMaxGroups &&
+          known.insert(*gid).second) {
+        user->groups.push_back(*gid);
       }
-      user->groups.push_back(*gid);
     }
   }
   return *std::move(user);
