@@ -7,6 +7,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "common/file.h"
 #include "config/diagnostics.h"
 #include "config/load.h"
@@ -25,6 +26,14 @@ std::vector<GoldenCase> GoldenCases() {
         "networking", "qemu_full", "qemu_minimal", "switched_off"}) {
     cases.push_back(
         {name, absl::StrCat("unitgen/testdata/golden/", name, ".toml"), {}});
+  }
+  for (const char* name :
+       {"cloud-hypervisor.toml", "demo.toml", "full.toml", "prototype.json"}) {
+    cases.push_back(
+        {absl::StrCat("example_",
+                      absl::StrReplaceAll(name, {{"-", "_"}, {".", "_"}})),
+         absl::StrCat("examples/", name),
+         {}});
   }
   cases.push_back({"generator",
                    "unitgen/testdata/golden/crosvm_full.toml",
