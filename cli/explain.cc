@@ -2,7 +2,6 @@
 
 #include <string.h>
 
-#include <algorithm>
 #include <optional>
 #include <string>
 #include <vector>
@@ -14,6 +13,7 @@
 #include "cli/service_manager.h"
 #include "command/frame.h"
 #include "common/escape.h"
+#include "config/diagnostics.h"
 #include "config/layout.h"
 
 namespace vmsilo::cli {
@@ -27,21 +27,6 @@ std::string Silo(absl::string_view silo) {
 
 std::string Logs(absl::string_view silo) {
   return absl::StrCat("'vmsilo logs ", silo, "' may say more");
-}
-
-size_t Distance(absl::string_view a, absl::string_view b) {
-  std::vector<size_t> row(b.size() + 1);
-  for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
-  for (size_t i = 1; i <= a.size(); ++i) {
-    size_t diagonal = row[0];
-    row[0] = i;
-    for (size_t j = 1; j <= b.size(); ++j) {
-      const size_t substitute = diagonal + (a[i - 1] != b[j - 1]);
-      diagonal = row[j];
-      row[j] = std::min({row[j] + 1, row[j - 1] + 1, substitute});
-    }
-  }
-  return row[b.size()];
 }
 
 // Why a unit that exists cannot be used at all, or "".
@@ -126,21 +111,6 @@ std::string FailureOf(const UnitState& unit) {
   return absl::StrCat("failed: ", unit.result);
 }
 
-std::optional<std::string> NearestName(absl::string_view silo,
-                                       absl::Span<const std::string> names) {
-  std::optional<std::string> best;
-  // A third of the letters wrong is a typing error; more is another word.
-  size_t limit = std::max<size_t>(1, silo.size() / 3) + 1;
-  for (const std::string& name : names) {
-    const size_t distance = Distance(silo, name);
-    if (distance < limit) {
-      limit = distance;
-      best = name;
-    }
-  }
-  return best;
-}
-
 absl::Status NoSuchSilo(absl::string_view silo,
                         absl::Span<const std::string> names) {
   std::string next = "'vmsilo list' shows those that exist";
@@ -148,8 +118,10 @@ absl::Status NoSuchSilo(absl::string_view silo,
     next =
         absl::StrCat("none is installed; describe it in ", layout::kConfigFile,
                      " and run 'vmsilo-unitgen install'");
-  } else if (const auto nearest = NearestName(silo, names)) {
-    next = absl::StrCat("did you mean '", *nearest, "'?");
+  } else {
+    const absl::string_view nearest = config::Nearest(
+        silo, std::vector<absl::string_view>(names.begin(), names.end()));
+    if (!nearest.empty()) next = absl::StrCat("did you mean '", nearest, "'?");
   }
   return absl::NotFoundError(absl::StrCat("no ", Silo(silo), "; ", next));
 }

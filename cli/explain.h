@@ -30,11 +30,7 @@ absl::string_view ToString(SiloState state);
 // signal 9 (SIGKILL)", "did not start in time".
 std::string FailureOf(const UnitState& unit);
 
-// The name that `silo` may have been meant to be, if one is near.
-std::optional<std::string> NearestName(absl::string_view silo,
-                                       absl::Span<const std::string> names);
-
-// NotFound: there is no such silo.
+// NotFound: there is no such silo, but perhaps one of `names` was meant.
 absl::Status NoSuchSilo(absl::string_view silo,
                         absl::Span<const std::string> names);
 

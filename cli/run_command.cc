@@ -122,7 +122,10 @@ absl::StatusOr<UniqueFd> Connect(const std::string& silo,
 
 absl::Status Explain(const std::string& silo, const std::string& command,
                      const RunEnd& end, const RunFlags& flags) {
+  const absl::Status named =
+      Annotate(end.status, absl::StrCat("silo ", Quoted(silo)));
   if (end.outcome && !std::holds_alternative<command::Error>(*end.outcome)) {
+    if (!named.ok()) return Ours(named);
     return ExitWith(command::ExitStatus(*end.outcome));
   }
   if (end.signal) return ExitWith(128 + *end.signal);
@@ -132,7 +135,7 @@ absl::Status Explain(const std::string& silo, const std::string& command,
         command::ExitStatus(*end.outcome));
   }
   if (end.has_hello || !flags.socket.empty()) {
-    return Ours(Annotate(end.status, absl::StrCat("silo ", Quoted(silo))));
+    return Ours(named);
   }
   const std::unique_ptr<ServiceManager> manager = TryConnectServiceManager();
   return Ours(ExplainSilence(silo, end.status,

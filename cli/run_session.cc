@@ -251,11 +251,13 @@ void RunSession::OnOutputEnd(Stream /*stream*/) {
 // The reader of our output has gone: `vmsilo run x -- yes | head -1`. The
 // command gets what it would get in a local pipe.
 void RunSession::OnOutputFailed(const absl::Status& error) {
-  if (is_finished_) return;
   if (error.code() != ErrnoStatus(EPIPE, "").code()) {
+    // Also after the command's end: not all of its output has arrived.
+    if (end_.status.ok()) end_.status = error;
     Finish(error);
     return;
   }
+  if (is_finished_) return;
   session_.SendSignal(SIGPIPE);
   absl::StatusOr<Source> grace = loop_->AddTimer(kGrace, [this] {
     end_.signal = SIGPIPE;
@@ -304,7 +306,7 @@ absl::Status RunSession::OnProgress() {
 void RunSession::Finish(absl::Status status) {
   if (is_finished_) return;
   is_finished_ = true;
-  end_.status = std::move(status);
+  if (end_.status.ok()) end_.status = std::move(status);
   connection_source_.Reset();
 }
 
