@@ -35,6 +35,8 @@ void AddHardening(const Hardening& hardening, Unit* unit) {
       .Add("SystemCallArchitectures", "native")
       .Add("SystemCallFilter", kServiceCalls)
       .Add("SystemCallFilter", "~@privileged @resources")
+      // A program drops what it has left before it reads foreign bytes.
+      .Add("SystemCallFilter", "capset")
       .Add("SystemCallErrorNumber", "EPERM")
       .Add("MemoryMax", hardening.memory_max)
       .Add("TasksMax", hardening.tasks_max);
