@@ -80,12 +80,15 @@ class Builder {
   void Kernel() {
     Add("--kernel", boot_.kernel);
     if (boot_.initrd.has_value()) Add("--initramfs", *boot_.initrd);
-    std::string params = boot_.kernel_params;
-    if (vm_.console != config::ConsoleMode::kOff) {
-      params = params.empty() ? "console=ttyS0"
-                              : absl::StrCat("console=ttyS0 ", params);
+    std::string params;
+    if (vm_.console != config::ConsoleMode::kOff) params = "console=ttyS0 ";
+    // The monitor connects to the guest from ports of its choice; the agent
+    // must not expect a privileged one (docs/command-protocol.md).
+    absl::StrAppend(&params, "vmsilo.vsock=hybrid");
+    if (!boot_.kernel_params.empty()) {
+      absl::StrAppend(&params, " ", boot_.kernel_params);
     }
-    if (!params.empty()) Add("--cmdline", std::move(params));
+    Add("--cmdline", std::move(params));
   }
 
   void Disks() {

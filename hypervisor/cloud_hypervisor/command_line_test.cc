@@ -30,15 +30,16 @@ std::string Line(const config::Config& config, const config::Vm& vm) {
 }
 
 TEST(CloudHypervisorCommandLineTest, Minimal) {
-  EXPECT_EQ(Line(config::Config(), MakeVm()),
-            "/usr/bin/cloud-hypervisor --api-socket "
-            "path=/run/vmsilo/work/vm/cloud-hypervisor-control.socket "
-            "--cpus boot=2 --memory size=2147483648 --kernel /boot/vmlinuz "
-            "--cmdline console=ttyS0 --rng src=/dev/urandom "
-            "--balloon size=0,deflate_on_oom=on,free_page_reporting=on "
-            "--serial socket=/run/vmsilo/work/vm/console.socket --console off "
-            "--vsock cid=4242,socket=/run/vmsilo/work/vm/vsock.socket "
-            "--seccomp true");
+  EXPECT_EQ(
+      Line(config::Config(), MakeVm()),
+      "/usr/bin/cloud-hypervisor --api-socket "
+      "path=/run/vmsilo/work/vm/cloud-hypervisor-control.socket "
+      "--cpus boot=2 --memory size=2147483648 --kernel /boot/vmlinuz "
+      "--cmdline console=ttyS0 vmsilo.vsock=hybrid --rng src=/dev/urandom "
+      "--balloon size=0,deflate_on_oom=on,free_page_reporting=on "
+      "--serial socket=/run/vmsilo/work/vm/console.socket --console off "
+      "--vsock cid=4242,socket=/run/vmsilo/work/vm/vsock.socket "
+      "--seccomp true");
 }
 
 TEST(CloudHypervisorCommandLineTest, BackEndsShareMemory) {
@@ -90,7 +91,7 @@ TEST(CloudHypervisorCommandLineTest, ConsoleAndConfinement) {
   vm.console = config::ConsoleMode::kOff;
   EXPECT_THAT(Line(config, vm),
               AllOf(HasSubstr("--serial off --console off"),
-                    Not(HasSubstr("--cmdline")),
+                    Not(HasSubstr("console=ttyS0")),
                     HasSubstr("--seccomp errno --landlock --landlock-rules "
                               "path=/run/vmsilo/work/vm,access=rw")));
 }
