@@ -56,6 +56,14 @@ TEST(ParseTomlTest, KnowsWhereThingsStand) {
   EXPECT_EQ((*c->value.AsArray())[1].at(), (Position{3, 5, 2}));
 }
 
+TEST(ParseTomlTest, LettersBeyondAsciiAreNoWhiteSpace) {
+  const ParsedText parsed =
+      ParseTomlText("a = \"\"\"one \\\n  \u00fcber\"\"\"\n\u00fc = 1\n");
+  ASSERT_THAT(parsed.errors, SizeIs(1));
+  EXPECT_EQ(parsed.errors[0].at.line, 3u);
+  EXPECT_EQ(*parsed.value->Find("a")->AsString(), "one \u00fcber");
+}
+
 TEST(ParseTomlTest, DatesAreAKindOfTheirOwn) {
   const ParsedText parsed = ParseTomlText("d = 1979-05-27T07:32:00Z\n");
   ASSERT_THAT(parsed.errors, IsEmpty());
