@@ -21,6 +21,7 @@ def vmsilo_program_docs(name, binary, section):
             outs = [file],
             cmd = "$(location %s) %s > $@" % (binary, option),
             tools = [binary],
+            visibility = ["//packaging:__subpackages__"],
         )
     native.filegroup(
         name = name,

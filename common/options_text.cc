@@ -128,14 +128,15 @@ std::string Troff(absl::string_view text) {
   return absl::StrReplaceAll(out, {{"\n.", "\n\\&."}, {"\n'", "\n\\&'"}});
 }
 
+// Paragraphs for the place after a heading, which begins the first by itself.
 std::string TroffParagraphs(absl::string_view text) {
-  std::string out;
-  for (const absl::string_view paragraph :
-       absl::StrSplit(text, "\n\n", absl::SkipWhitespace())) {
-    absl::StrAppend(&out, ".PP\n", Troff(absl::StripAsciiWhitespace(paragraph)),
-                    "\n");
-  }
-  return out;
+  const std::vector<absl::string_view> paragraphs =
+      absl::StrSplit(text, "\n\n", absl::SkipWhitespace());
+  return absl::StrJoin(
+      paragraphs, ".PP\n", [](std::string* out, absl::string_view paragraph) {
+        absl::StrAppend(out, Troff(absl::StripAsciiWhitespace(paragraph)),
+                        "\n");
+      });
 }
 
 std::string TroffOption(const Option& option) {
@@ -392,26 +393,33 @@ std::string HelpText(const Program& program, const Command* command) {
 }
 
 std::string ManualPage(const Program& program) {
-  std::string out =
-      absl::StrCat(".TH \"", absl::AsciiStrToUpper(Troff(program.name)),
-                   "\" \"", program.man_section, "\" \"\" \"vmsilo ", kVersion,
-                   "\" \"vmsilo\"\n", ".SH NAME\n", Troff(program.name),
-                   " \\- ", Troff(program.summary), "\n", ".SH SYNOPSIS\n");
+  std::string out = absl::StrCat(
+      ".TH \"", absl::AsciiStrToUpper(Troff(program.name)), "\" \"",
+      program.man_section, "\" \"", kVersionDate, "\" \"vmsilo ", kVersion,
+      "\" \"vmsilo\"\n", ".SH NAME\n", Troff(program.name), " \\- ",
+      Troff(program.summary), "\n", ".SH SYNOPSIS\n");
+  std::vector<std::string> usages;
   if (program.commands.empty()) {
-    absl::StrAppend(&out, "\\fB", Troff(UsageLine(program, &program.main)),
-                    "\\fR\n");
+    usages.push_back(UsageLine(program, &program.main));
   }
   for (const Command& command : program.commands) {
-    absl::StrAppend(&out, "\\fB", Troff(UsageLine(program, &command)),
-                    "\\fR\n.br\n");
+    usages.push_back(UsageLine(program, &command));
   }
+  absl::StrAppend(&out,
+                  absl::StrJoin(usages, ".br\n",
+                                [](std::string* text, const std::string& line) {
+                                  absl::StrAppend(text, "\\fB", Troff(line),
+                                                  "\\fR\n");
+                                }));
   absl::StrAppend(&out, ".SH DESCRIPTION\n",
                   TroffParagraphs(program.description));
   if (!program.commands.empty()) absl::StrAppend(&out, ".SH COMMANDS\n");
   for (const Command& command : program.commands) {
     absl::StrAppend(&out, ".SS \"", Troff(command.name), " ",
                     Troff(command.operands), "\"\n", Troff(command.summary),
-                    ".\n", TroffParagraphs(command.description));
+                    ".\n");
+    const std::string description = TroffParagraphs(command.description);
+    if (!description.empty()) absl::StrAppend(&out, ".PP\n", description);
     for (const Option& option : command.options) {
       absl::StrAppend(&out, TroffOption(option));
     }

@@ -108,8 +108,8 @@ TEST(ArchitectureTest, TheDependencyTableIsTheBuildGraph) {
     }
   }
   for (const auto& [package, uses] : have) {
-    EXPECT_TRUE(want.count(package)) << "a row for " << package
-                                     << ", which no program uses";
+    EXPECT_TRUE(want.count(package))
+        << "a row for " << package << ", which no program uses";
   }
 }
 
