@@ -66,8 +66,13 @@ def system_libraries():
         modules = {"json": "nlohmann_json"},
         package = "nlohmann-json3-dev",
     )
+
+    # Compiled into its one wrapper: the shared object would bring libstdc++
+    # with it, and cost each program that reads the configuration a
+    # millisecond at its start.
     pkg_config_repository(
         name = "tomlplusplus",
+        headers_only = True,
         modules = {"tomlplusplus": "tomlplusplus"},
         package = "libtomlplusplus-dev",
     )

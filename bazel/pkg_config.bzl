@@ -51,7 +51,7 @@ def _pkg_config_repository_impl(ctx):
             headers.append(link + "/**")
 
         linkopts = []
-        for flag in libs:
+        for flag in [] if ctx.attr.headers_only else libs:
             if flag.startswith("-l") and flag[2:].startswith(
                 ctx.attr.archives or "\n",
             ):
@@ -74,6 +74,9 @@ pkg_config_repository = repository_rule(
     attrs = {
         "archives": attr.string(
             doc = "Libraries whose names begin so are linked as archives.",
+        ),
+        "headers_only": attr.bool(
+            doc = "The library is used by its headers alone.",
         ),
         "modules": attr.string_dict(
             doc = "Target name -> pkg-config module.",

@@ -359,8 +359,10 @@ int RunGenerator(const Flags& flags, const std::string& directory) {
       EnvironmentIs("SYSTEMD_IN_INITRD", "1")) {
     return 0;
   }
-  const Generated generated =
-      GenerateFrom(LoadOptionsOf(flags), Mode{.is_generator = true});
+  // Never destroyed: a boot waits for this program, and to free 100,000 small
+  // pieces before the process ends would take longer than to start it.
+  const Generated& generated = *new Generated(
+      GenerateFrom(LoadOptionsOf(flags), Mode{.is_generator = true}));
   std::vector<std::string> errors;
   if (generated.output.has_value()) {
     const absl::Status status = WriteUnits(directory, *generated.output);

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "common/systemd_quote.h"
@@ -40,7 +41,7 @@ Output ErrorOutput(const std::vector<std::string>& messages,
   // systemd then notices by itself that the file has been mended, and asks
   // for a reload.
   if (const std::optional<std::string> source = PlainValue(config_file);
-      source.has_value()) {
+      source.has_value() && absl::StartsWith(*source, "/")) {
     unit.In("Unit").Add("SourcePath", *source);
   }
   unit.In("Service")

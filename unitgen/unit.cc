@@ -69,7 +69,9 @@ std::string Render(const Unit& unit) {
       if (setting.key == "#") {
         AppendComment(setting.value, &out);
       } else {
-        absl::StrAppend(&out, setting.key, "=", setting.value, "\n");
+        // Not StrAppend(), which fills the string with zeros first.
+        out.append(setting.key).append(1, '=');
+        out.append(setting.value).append(1, '\n');
       }
     }
   }

@@ -23,6 +23,8 @@ struct Section {
   std::vector<Setting> settings;
 
   Section& Add(absl::string_view key, absl::string_view value) {
+    // Hardening alone has some thirty, and a boot waits for all units.
+    if (settings.empty()) settings.reserve(64);
     settings.push_back({std::string(key), std::string(value)});
     return *this;
   }
