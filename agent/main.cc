@@ -207,36 +207,85 @@ Program MakeProgram(Options* options) {
   return {
       .name = "vmsilo-agent",
       .man_section = 8,
-      .summary = "run commands in a guest for its host",
-      .description = "todo",
+      .summary = "Run commands in a guest for its host",
+      .description =
+          "Runs in a silo's virtual machine and starts the commands that "
+          "`vmsilo run` asks for on the host: with pipes or on a terminal, "
+          "attached to their client or detached, as one user, with a clean "
+          "environment. It passes on input, output, window sizes and "
+          "signals, and reports how a command ended.\n\n"
+          "It is a static program without any configuration file: a service "
+          "of systemd (Type=notify) or a plain process of a busybox init. "
+          "Users and groups come from /etc/passwd and /etc/group.\n\n"
+          "An attached command whose client is gone gets SIGHUP, and SIGKILL "
+          "five seconds later. A detached one is on its own.",
       .options =
           {
-              NumberOption<uint32_t>("port", "PORT",
-                                     "Listen on the vsock port PORT",
-                                     &options->port, 1, 4294967294u),
-              StringOption("listen", "unix:PATH",
-                           "Listen on a Unix socket instead", &options->listen,
-                           Completion::kFile),
-              StringOption("user", "NAME", "Run commands as the user NAME",
+              StringOption("user", "NAME",
+                           "Run commands as NAME; must be given when the "
+                           "agent runs as root, and is the agent's own user "
+                           "otherwise",
                            &options->user),
+              NumberOption<uint32_t>("port", "PORT",
+                                     "Listen on the vsock port PORT; 5000 if "
+                                     "not given",
+                                     &options->port, 1, 4294967294u),
               NumberOption<uint32_t>("peer-cid", "CID",
-                                     "Accept connections from CID only",
+                                     "Take connections from CID only; 2, the "
+                                     "host, if not given (1 is this machine "
+                                     "itself, for tests)",
                                      &options->peer_cid, 1, 4294967294u),
               ChoiceOption("source-port", "KIND",
-                           "Which ports the host may connect from",
+                           "Which ports the host may connect from: privileged "
+                           "ones, below 1024, or any, as with the hybrid "
+                           "sockets of Cloud Hypervisor; auto is any if the "
+                           "kernel's command line has vmsilo.vsock=hybrid",
                            {"auto", "privileged", "any"},
                            &options->source_port),
-              ListOption("env", "NAME=VALUE", "Add to every environment",
+              StringOption("listen", "unix:PATH",
+                           "Listen on a Unix socket, open to this user only, "
+                           "instead of a vsock port",
+                           &options->listen, Completion::kFile),
+              ListOption("env", "NAME=VALUE",
+                         "Add to the environment of every command",
                          &options->environment),
               ChoiceOption("detached-output", "WHERE",
-                           "Where the output of detached commands goes",
+                           "Where the output of detached commands goes: where "
+                           "the agent's own messages go, or /dev/null; auto "
+                           "is the former if that is the journal",
                            {"auto", "inherit", "null"},
                            &options->detached_output),
               NumberOption<size_t>("max-commands", "N",
-                                   "Run at most N commands at the same time",
+                                   "Run at most N attached commands at the "
+                                   "same time; 256 if not given",
                                    &options->max_commands, 1, 10000),
           },
       .main = {.run = [options](const Operands&) { return Run(*options); }},
+      .examples =
+          {
+              {"vmsilo-agent --user alice", "Serve the host, as alice"},
+              {"vmsilo-agent --user alice --env WAYLAND_DISPLAY=wayland-0",
+               "The same, with a display for every command"},
+              {"vmsilo-agent --listen unix:/tmp/agent.socket",
+               "Try it without a virtual machine, as oneself"},
+          },
+      .man_sections =
+          {
+              {"ENVIRONMENT OF COMMANDS",
+               "HOME, LOGNAME, SHELL and USER as the user database says; "
+               "PATH; XDG_RUNTIME_DIR if /run/user/UID is there and the "
+               "user's; what --env adds; then what the host sends: TERM, "
+               "COLORTERM, LANG and LC_*. Nothing of the agent's own."},
+              {"SECURITY",
+               "Connections come from CID 2 with a source port below 1024, "
+               "or are refused: any user of the host can connect to a guest, "
+               "but only its services have such a port. The agent confines "
+               "neither itself nor the commands with a system call filter or "
+               "no_new_privs: commands inherit both, and are meant to be able "
+               "to do what their user can, sudo included."},
+              {"FILES", "/etc/passwd, /etc/group, /run/user/UID"},
+          },
+      .see_also = {"vmsilo(1)", "vmsilo-proxy(8)"},
   };
 }
 

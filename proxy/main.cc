@@ -165,20 +165,70 @@ Program MakeProgram(Options* options) {
   return {
       .name = "vmsilo-proxy",
       .man_section = 8,
-      .summary = "carry a connection to a port of a silo's virtual machine",
-      .description = "todo",
+      .summary = "Carry a connection to a port of a silo's virtual machine",
+      .description =
+          "Connects to a port of a guest and passes bytes between it and the "
+          "stream socket on standard input, both ways, each end on its own, "
+          "until both have ended. systemd starts one for each connection to "
+          "a silo's command socket; vmsilo-unitgen(1) writes the units.\n\n"
+          "A guest that boots is waited for: attempts begin 10 ms apart and "
+          "go on four times a second. When the time is over, the client gets "
+          "one ERROR frame of the command protocol that says why, and the "
+          "exit status tells the cases apart.\n\n"
+          "No byte is looked at, so that guests may speak a newer protocol "
+          "than the host knows. Memory is bounded by a pipe of 256 KiB in "
+          "each direction, and without traffic the program sleeps.",
       .options =
           {
-              StringOption("address", "ADDRESS", "Connect to ADDRESS",
+              StringOption("address", "ADDRESS",
+                           "Where to connect to: vsock:CID:PORT, or "
+                           "unix:PATH:PORT for the socket of a virtual "
+                           "machine monitor that is asked for a port "
+                           "(Cloud Hypervisor, vhost-device-vsock)",
                            &options->address),
-              DurationOption("wait", "Wait for the agent for up to TIME",
+              DurationOption("wait",
+                             "How long to wait for the guest to answer; 60s "
+                             "if not given",
                              &options->wait),
-              StringOption("listen", "PATH", "Listen on PATH", &options->listen,
-                           Completion::kFile),
-              ChoiceOption("source-port", "KIND", "Source port",
+              StringOption("listen", "PATH",
+                           "Take connections on a socket at PATH, open to "
+                           "this user only, instead of standard input",
+                           &options->listen, Completion::kFile),
+              ChoiceOption("source-port", "KIND",
+                           "Which vsock port to connect from: guests take "
+                           "privileged ones only, below 1024, unless they "
+                           "are told otherwise",
                            {"privileged", "any"}, &options->source_port),
           },
       .main = {.run = [options](const Operands&) { return Run(*options); }},
+      .examples =
+          {
+              {"vmsilo-proxy --address vsock:3:5000 --listen /tmp/work.socket",
+               "Serve connections to the agent of the guest with CID 3"},
+              {"vmsilo-proxy --address unix:/run/vm/vsock.socket:5000 "
+               "--wait 10s",
+               "Carry the connection on standard input to a guest of Cloud "
+               "Hypervisor"},
+          },
+      .man_sections =
+          {
+              {"EXIT STATUS",
+               "0: the connection was carried to its end, or the client "
+               "left.\n\n"
+               "64: wrong usage.\n\n"
+               "69: there is no such virtual machine, or it does not run.\n\n"
+               "75: the virtual machine runs, its agent does not answer.\n\n"
+               "76: the guest's side broke off, or does not speak the "
+               "protocol of hybrid vsock sockets.\n\n"
+               "77: not permitted; for vsock, CAP_NET_BIND_SERVICE is needed."},
+              {"SECURITY",
+               "A system call filter is armed before the guest is reached, "
+               "and a narrower one before the first byte is passed on: no "
+               "files, no new sockets, no capabilities. Messages go to the "
+               "journal, never to the client, even where a unit gives the "
+               "client's socket for standard error."},
+          },
+      .see_also = {"vmsilo(1)", "vmsilo-agent(8)", "vmsilo-unitgen(1)"},
   };
 }
 
