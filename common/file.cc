@@ -81,7 +81,8 @@ absl::StatusOr<UniqueFd> OpenByWalking(int dirfd, const std::string& path,
   while (true) {
     std::string component(NextComponent(&rest));
     if (component == "..") return ErrnoStatus(EXDEV, what);
-    if (component.empty()) component = ".";
+    // Not `= "."`: GCC 12 then warns about an overlap that cannot be.
+    if (component.empty()) component.push_back('.');
     const bool is_last = rest.empty();
     const int how = is_last ? flags : O_PATH;
     const int fd = openat(directory, component.c_str(),
