@@ -93,6 +93,10 @@ absl::StatusCode CodeOf(absl::string_view name) {
   for (const Row& row : kRows) {
     if (name == row.name) return row.code;
   }
+  // On a machine that systemd does not run the bus tries to start it.
+  if (absl::StartsWith(name, "org.freedesktop.DBus.Error.Spawn.")) {
+    return absl::StatusCode::kUnavailable;
+  }
   if (absl::StartsWith(name, "org.freedesktop.systemd1.")) {
     return absl::StatusCode::kFailedPrecondition;
   }
@@ -101,8 +105,14 @@ absl::StatusCode CodeOf(absl::string_view name) {
 
 absl::Status ToStatus(int r, const sd_bus_error& error) {
   if (error.name == nullptr) return ErrnoStatus(-r, "system bus");
-  return absl::Status(CodeOf(error.name),
-                      error.message != nullptr ? error.message : error.name);
+  const absl::StatusCode code = CodeOf(error.name);
+  const absl::string_view text =
+      error.message != nullptr ? error.message : error.name;
+  if (code == absl::StatusCode::kUnavailable) {
+    return absl::UnavailableError(
+        absl::StrCat("systemd does not answer on the system bus: ", text));
+  }
+  return absl::Status(code, text);
 }
 
 absl::Status Malformed() {
