@@ -1,0 +1,252 @@
+// `vmsilo run` and vmsilo-agent as they are shipped, over a Unix socket: what
+// a person gets is what the command did.
+
+#include <fcntl.h>
+#include <poll.h>
+#include <pty.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include <array>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "common/testing/process.h"
+#include "common/testing/temp_dir.h"
+#include "common/unique_fd.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace vmsilo {
+namespace {
+
+using ::testing::HasSubstr;
+
+class RunTest : public ::testing::Test {
+ protected:
+  RunTest() {
+    std::vector<std::string> argv = {Runfile("agent/vmsilo-agent"), "--listen",
+                                     "unix:" + socket_, "--detached-output",
+                                     "null"};
+    if (geteuid() == 0) argv.insert(argv.end(), {"--user", "root"});
+    agent_ = std::make_unique<ChildProcess>(
+        ChildProcess::Start({.argv = std::move(argv)}));
+    // The same program that the units use.
+    const auto wait = RunProcess(
+        {Runfile("prepare/vmsilo-prepare"), "wait", "--socket", socket_});
+    EXPECT_EQ(wait.exit_code, 0) << wait.err;
+  }
+
+  std::vector<std::string> Argv(std::vector<std::string> options,
+                                std::vector<std::string> command) {
+    std::vector<std::string> argv = {Runfile("cli/vmsilo"), "run", "--socket",
+                                     socket_};
+    argv.insert(argv.end(), options.begin(), options.end());
+    argv.insert(argv.end(), {"work", "--"});
+    argv.insert(argv.end(), command.begin(), command.end());
+    return argv;
+  }
+
+  ChildProcess::Result Run(std::vector<std::string> command,
+                           absl::string_view input = "") {
+    return RunProcess(Argv({}, std::move(command)), input);
+  }
+
+  TempDir dir_;
+  const std::string socket_ = dir_.Path("command.socket");
+  std::unique_ptr<ChildProcess> agent_;
+};
+
+TEST_F(RunTest, IsTheCommandsInputAndOutput) {
+  const auto result =
+      Run({"sh", "-c", "tr a-z A-Z; echo done >&2; exit 5"}, "hello\n");
+  EXPECT_EQ(result.out, "HELLO\n");
+  EXPECT_EQ(result.err, "done\n");
+  EXPECT_EQ(result.exit_code, 5);
+}
+
+TEST_F(RunTest, TellsHowTheCommandEnded) {
+  EXPECT_EQ(Run({"true"}).exit_code, 0);
+  EXPECT_EQ(Run({"sh", "-c", "kill -9 $$"}).exit_code, 137);
+  const auto absent = Run({"no-such-command"});
+  EXPECT_EQ(absent.exit_code, 127);
+  EXPECT_THAT(absent.err, HasSubstr("'no-such-command'"));
+  const std::string file = dir_.Write("file", "no program");
+  ASSERT_EQ(chmod(file.c_str(), 0644), 0);
+  EXPECT_EQ(Run({file}).exit_code, 126);
+}
+
+TEST_F(RunTest, StartsInTheDirectory) {
+  const auto result = RunProcess(Argv({"--directory", dir_.path()}, {"pwd"}));
+  EXPECT_EQ(result.out, dir_.path() + "\n");
+  const auto absent =
+      RunProcess(Argv({"--directory", dir_.Path("absent")}, {"pwd"}));
+  EXPECT_EQ(absent.exit_code, 125);
+  EXPECT_THAT(absent.err, HasSubstr("absent"));
+}
+
+TEST_F(RunTest, CopiesAHundredMegabytesThroughCat) {
+  const std::string path = dir_.Path("input");
+  {
+    const UniqueFd out(
+        open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+    std::string block(1 << 20, 0);
+    for (int i = 0; i < 100; ++i) {
+      for (size_t j = 0; j < block.size(); ++j) {
+        block[j] = static_cast<char>((j + static_cast<size_t>(i)) * 31 >> 3);
+      }
+      ASSERT_EQ(write(out.get(), block.data(), block.size()),
+                static_cast<ssize_t>(block.size()));
+    }
+  }
+  const UniqueFd in(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  const UniqueFd out(
+      open(dir_.Path("output").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+  ChildProcess child = ChildProcess::Start(
+      {.argv = Argv({}, {"cat"}), .fds = {{0, in.get()}, {1, out.get()}}});
+  EXPECT_EQ(child.Wait(absl::Seconds(60)).exit_code, 0);
+  EXPECT_EQ(RunProcess({"/usr/bin/cmp", path, dir_.Path("output")}).exit_code,
+            0);
+}
+
+TEST_F(RunTest, EndsACommandWhoseReaderHasGone) {
+  int fds[2];
+  ASSERT_EQ(pipe2(fds, O_CLOEXEC), 0);
+  UniqueFd reader(fds[0]);
+  UniqueFd out(fds[1]);
+  ChildProcess child =
+      ChildProcess::Start({.argv = Argv({}, {"yes"}), .fds = {{1, out.get()}}});
+  out.Reset();
+  std::array<char, 10> some;
+  ASSERT_GT(read(reader.get(), some.data(), some.size()), 0);
+  reader.Reset();
+  EXPECT_EQ(child.Wait().exit_code, 128 + SIGPIPE);
+}
+
+TEST_F(RunTest, PassesSignals) {
+  ChildProcess child = ChildProcess::Start(
+      {.argv = Argv({}, {"sh", "-c",
+                         "trap 'echo caught; exit 9' USR1; echo ready; "
+                         "while :; do sleep 0.05; done"})});
+  child.ReadStdoutUntil("ready");
+  child.Signal(SIGUSR1);
+  const auto result = child.Wait();
+  EXPECT_EQ(result.exit_code, 9);
+  EXPECT_THAT(result.out, HasSubstr("caught"));
+
+  ChildProcess sleeper = ChildProcess::Start(
+      {.argv = Argv({}, {"sh", "-c", "echo ready; exec sleep 100"})});
+  sleeper.ReadStdoutUntil("ready");
+  sleeper.Signal(SIGINT);
+  EXPECT_EQ(sleeper.Wait().exit_code, 130);
+}
+
+TEST_F(RunTest, LeavesADetachedCommandRunning) {
+  const std::string file = dir_.Path("written");
+  const auto result = RunProcess(Argv(
+      {"--detach"},
+      {"sh", "-c",
+       absl::StrCat("echo done > ", file, ".new; mv ", file, ".new ", file)}));
+  EXPECT_EQ(result.exit_code, 0);
+  // It goes on after we have ended; tail waits for the file.
+  const auto wait =
+      RunProcess({"/bin/sh", "-c",
+                  absl::StrCat("timeout 20 tail --retry -f ", file,
+                               " 2>/dev/null | "
+                               "head -n 1")});
+  EXPECT_EQ(wait.out, "done\n");
+}
+
+TEST_F(RunTest, AKilledClientsCommandIsHungUp) {
+  const std::string file = dir_.Path("hung-up");
+  ChildProcess child = ChildProcess::Start(
+      {.argv = Argv({}, {"sh", "-c",
+                         absl::StrCat("trap 'echo hup > ", file,
+                                      "; exit' HUP; echo ready; while :; do "
+                                      "sleep 0.05; done")})});
+  child.ReadStdoutUntil("ready");
+  child.Signal(SIGKILL);
+  child.Wait();
+  const auto wait =
+      RunProcess({"/bin/sh", "-c",
+                  absl::StrCat("timeout 20 tail --retry -f ", file,
+                               " 2>/dev/null | "
+                               "head -n 1")});
+  EXPECT_EQ(wait.out, "hup\n");
+}
+
+TEST_F(RunTest, AKilledAgentEndsTheClient) {
+  ChildProcess child = ChildProcess::Start(
+      {.argv = Argv({}, {"sh", "-c", "echo ready; exec sleep 100"})});
+  child.ReadStdoutUntil("ready");
+  agent_->Signal(SIGKILL);
+  const auto result = child.Wait();
+  EXPECT_EQ(result.exit_code, 125);
+  EXPECT_THAT(result.err, HasSubstr("connection ended"));
+}
+
+TEST_F(RunTest, ManyAtOnce) {
+  std::vector<ChildProcess> children;
+  for (int i = 0; i < 20; ++i) {
+    children.push_back(ChildProcess::Start(
+        {.argv = Argv({}, {"sh", "-c", absl::StrCat("cat; exit ", i)})}));
+  }
+  for (int i = 0; i < 20; ++i) {
+    ChildProcess& child = children[static_cast<size_t>(i)];
+    child.Write(absl::StrCat("line ", i));
+    const auto result = child.Wait();
+    EXPECT_EQ(result.exit_code, i);
+    EXPECT_EQ(result.out, absl::StrCat("line ", i));
+  }
+}
+
+TEST_F(RunTest, OnATerminal) {
+  int master = -1;
+  int slave = -1;
+  const winsize size = {.ws_row = 33, .ws_col = 101};
+  ASSERT_EQ(openpty(&master, &slave, nullptr, nullptr, &size), 0);
+  const UniqueFd ours(master);
+  const UniqueFd theirs(slave);
+  ASSERT_EQ(fcntl(master, F_SETFD, FD_CLOEXEC), 0);
+  ASSERT_EQ(fcntl(slave, F_SETFD, FD_CLOEXEC), 0);
+  ChildProcess child = ChildProcess::Start(
+      {.argv = Argv({}, {"sh", "-c",
+                         "trap 'echo interrupted' INT; stty size; echo ready; "
+                         "sleep 100; read line; echo \"<$line>\"; exit 4"}),
+       .environment = {{"TERM", "xterm"}},
+       .fds = {{0, slave}, {1, slave}, {2, slave}}});
+  std::string seen;
+  const auto read_until = [&](absl::string_view text) {
+    while (!absl::StrContains(seen, text)) {
+      pollfd poller = {master, POLLIN, 0};
+      std::array<char, 4096> buffer;
+      ASSERT_GT(poll(&poller, 1, 30'000), 0) << seen;
+      const ssize_t n = read(master, buffer.data(), buffer.size());
+      ASSERT_GT(n, 0);
+      seen.append(buffer.data(), static_cast<size_t>(n));
+    }
+  };
+  read_until("ready");
+  EXPECT_THAT(seen, HasSubstr("33 101"));
+  // Ctrl-C is a byte here and a signal in the guest.
+  ASSERT_EQ(write(master, "\x03", 1), 1);
+  read_until("interrupted");
+  ASSERT_EQ(write(master, "typed\r", 6), 6);
+  read_until("<typed>");
+  EXPECT_EQ(child.Wait().exit_code, 4);
+  termios now = {};
+  ASSERT_EQ(tcgetattr(slave, &now), 0);
+  EXPECT_NE(now.c_lflag & ICANON, 0u);
+}
+
+}  // namespace
+}  // namespace vmsilo
