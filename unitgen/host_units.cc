@@ -75,7 +75,7 @@ void AddBalloond(Context* context) {
   hardening.has_private_users = false;
   hardening.has_small_proc = false;  // /proc/pressure, /proc/meminfo.
   AddHardening(hardening, &unit);
-  unit.In("Install").Add("WantedBy", "multi-user.target");
+  unit.wanted_by = {"multi-user.target"};
   context->Emit(std::move(unit));
 }
 

@@ -141,7 +141,7 @@ void AddSessionBind(const config::Vm& vm, Context* context) {
            context->Exec("-", {config.paths.systemctl, "stop", vm_unit},
                          "paths.systemctl"))
       .Add("TimeoutStopSec", "60s");
-  unit.In("Install").Add("WantedBy", "graphical-session.target");
+  unit.wanted_by = {"graphical-session.target"};
   context->Emit(std::move(unit));
 }
 

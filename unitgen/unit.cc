@@ -4,7 +4,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "absl/strings/str_split.h"
 
 namespace vmsilo::unitgen {
 namespace {
@@ -27,6 +26,15 @@ void AppendComment(absl::string_view text, std::string* out) {
 
 }  // namespace
 
+Section& Section::Add(absl::string_view key, absl::string_view value) {
+  if (key == "#") {
+    AppendComment(value, &text_);
+  } else {
+    absl::StrAppend(&text_, key, "=", value, "\n");
+  }
+  return *this;
+}
+
 Section& Section::AddList(absl::string_view key,
                           const std::vector<std::string>& words) {
   std::vector<absl::string_view> once;
@@ -41,9 +49,9 @@ Section& Section::AddList(absl::string_view key,
 
 Section& Unit::In(absl::string_view section) {
   for (Section& existing : sections) {
-    if (existing.name == section) return existing;
+    if (existing.name() == section) return existing;
   }
-  sections.push_back({std::string(section), {}});
+  sections.emplace_back(section);
   return sections.back();
 }
 
@@ -53,7 +61,9 @@ std::string UnitPath(const Unit& unit) {
 
 std::string Render(const Unit& unit) {
   std::string out;
-  out.reserve(2048);
+  size_t size = 512;
+  for (const Section& section : unit.sections) size += section.text().size();
+  out.reserve(size);
   absl::StrAppend(&out,
                   "# Made by vmsilo-unitgen: changes are lost. Settings of "
                   "your own belong\n"
@@ -63,17 +73,12 @@ std::string Render(const Unit& unit) {
     AppendComment(absl::StrCat("Exists because it ", unit.reason, "."), &out);
   }
   for (const Section& section : unit.sections) {
-    if (section.settings.empty()) continue;
-    absl::StrAppend(&out, "\n[", section.name, "]\n");
-    for (const Setting& setting : section.settings) {
-      if (setting.key == "#") {
-        AppendComment(setting.value, &out);
-      } else {
-        // Not StrAppend(), which fills the string with zeros first.
-        out.append(setting.key).append(1, '=');
-        out.append(setting.value).append(1, '\n');
-      }
-    }
+    if (section.text().empty()) continue;
+    absl::StrAppend(&out, "\n[", section.name(), "]\n", section.text());
+  }
+  if (!unit.wanted_by.empty()) {
+    absl::StrAppend(&out, "\n[Install]\nWantedBy=",
+                    absl::StrJoin(unit.wanted_by, " "), "\n");
   }
   return out;
 }
@@ -86,25 +91,15 @@ bool AddUnit(const Unit& unit, Output* output) {
   if (!output->files.emplace(UnitPath(unit), std::move(file)).second) {
     return false;
   }
-  for (const Section& section : unit.sections) {
-    if (section.name != "Install") continue;
-    for (const Setting& setting : section.settings) {
-      absl::string_view suffix;
-      if (setting.key == "WantedBy") suffix = ".wants/";
-      if (setting.key == "RequiredBy") suffix = ".requires/";
-      if (suffix.empty()) continue;
-      for (const absl::string_view target :
-           absl::StrSplit(setting.value, ' ', absl::SkipEmpty())) {
-        File link;
-        link.kind = File::Kind::kSymlink;
-        link.content = absl::StrCat("../", unit.name);
-        link.reason = absl::StrCat("starts ", unit.name, " with ", target);
-        link.keys = unit.keys;
-        output->files.emplace(
-            absl::StrCat(Directory(unit), target, suffix, unit.name),
-            std::move(link));
-      }
-    }
+  for (const std::string& target : unit.wanted_by) {
+    File link;
+    link.kind = File::Kind::kSymlink;
+    link.content = absl::StrCat("../", unit.name);
+    link.reason = absl::StrCat("starts ", unit.name, " with ", target);
+    link.keys = unit.keys;
+    output->files.emplace(
+        absl::StrCat(Directory(unit), target, ".wants/", unit.name),
+        std::move(link));
   }
   return true;
 }

@@ -9,25 +9,15 @@
 
 namespace vmsilo::unitgen {
 
-// One line of a unit file. The value is already quoted for its setting
-// (common/systemd_quote.h). The key "#" makes a comment.
-struct Setting {
-  std::string key;
-  std::string value;
+// One section of a unit file. Values are already quoted for their settings
+// (common/systemd_quote.h). Text from the first, since a configuration has
+// tens of thousands of lines, which are made at every boot.
+class Section {
+ public:
+  explicit Section(absl::string_view name) : name_(name) {}
 
-  friend bool operator==(const Setting&, const Setting&) = default;
-};
-
-struct Section {
-  std::string name;
-  std::vector<Setting> settings;
-
-  Section& Add(absl::string_view key, absl::string_view value) {
-    // Hardening alone has some thirty, and a boot waits for all units.
-    if (settings.empty()) settings.reserve(64);
-    settings.push_back({std::string(key), std::string(value)});
-    return *this;
-  }
+  // The key "#" makes a comment.
+  Section& Add(absl::string_view key, absl::string_view value);
   // The same if there is a value.
   Section& AddIf(bool condition, absl::string_view key,
                  absl::string_view value) {
@@ -39,11 +29,15 @@ struct Section {
   Section& AddList(absl::string_view key,
                    const std::vector<std::string>& words);
 
-  friend bool operator==(const Section&, const Section&) = default;
+  absl::string_view name() const { return name_; }
+  // Its lines.
+  const std::string& text() const { return text_; }
+
+ private:
+  std::string name_;
+  std::string text_;
 };
 
-// A unit file as data, so that settings can be looked at and changed before
-// it becomes text.
 struct Unit {
   enum class Manager { kSystem, kUser };
 
@@ -53,7 +47,9 @@ struct Unit {
   // As in File.
   std::string reason;
   std::vector<std::string> keys;
-  // In the order of the file.
+  // What starts it: the units of WantedBy=.
+  std::vector<std::string> wanted_by;
+  // In the order of the file, without [Install].
   std::vector<Section> sections;
 
   // The section of that name, made at the end if there is none. The reference
@@ -67,8 +63,8 @@ std::string UnitPath(const Unit& unit);
 // The file's text: a head that says where it comes from, then the sections.
 std::string Render(const Unit& unit);
 
-// Adds the unit's file, and for WantedBy= and RequiredBy= in its [Install]
-// section the links that `systemctl enable` would make. False, and nothing
+// Adds the unit's file, and for `wanted_by` the links that `systemctl enable`
+// would make. False, and nothing
 // done, if a file has that path already.
 bool AddUnit(const Unit& unit, Output* output);
 

@@ -52,7 +52,7 @@ void AddSocket(const config::Vm& vm, Context* context) {
       .Add("MaxConnections", kMaxConnections)
       // A burst of short commands is no reason to give up the socket.
       .Add("TriggerLimitIntervalSec", "0");
-  unit.In("Install").Add("WantedBy", "sockets.target");
+  unit.wanted_by = {"sockets.target"};
   context->Emit(std::move(unit));
 }
 
@@ -222,7 +222,7 @@ class VmService {
     unit_.In("Service");
     if (vm_.auto_start && !vm_.gpu.has_value()) {
       unit_.keys.push_back(VmKey(vm_, "autoStart"));
-      unit_.In("Install").Add("WantedBy", "multi-user.target");
+      unit_.wanted_by = {"multi-user.target"};
     }
     Section& service = unit_.In("Service");
     Process(service);

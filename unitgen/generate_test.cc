@@ -1,0 +1,252 @@
+#include "unitgen/generate.h"
+
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "common/testing/status_matchers.h"
+#include "config/config.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "unitgen/output.h"
+#include "unitgen/testing/golden_cases.h"
+#include "unitgen/unit_file.h"
+
+namespace vmsilo::unitgen {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+
+constexpr absl::string_view kSystem = "systemd/system/";
+
+config::Config MakeConfig() {
+  config::Config config;
+  config.user = {.name = "alice",
+                 .uid = 1000,
+                 .gid = 1000,
+                 .group = "alice",
+                 .home = "/home/alice"};
+  config::Vm vm;
+  vm.name = "work";
+  vm.cid = 77;
+  vm.gpu->log_level = "info";
+  config.vms.push_back(vm);
+  return config;
+}
+
+std::string UnitText(const config::Config& config, absl::string_view name) {
+  const absl::StatusOr<Output> output = Generate(config, {});
+  EXPECT_THAT(output, IsOk());
+  if (!output.ok()) return "";
+  const auto found = output->files.find(absl::StrCat(kSystem, name));
+  return found == output->files.end() ? "" : found->second.content;
+}
+
+// The assignments of each system unit of a case, by the unit's name.
+std::map<std::string, std::vector<Assignment>> Units(const Output& output) {
+  std::map<std::string, std::vector<Assignment>> units;
+  for (const auto& [path, file] : output.files) {
+    if (file.kind != File::Kind::kRegular || !absl::StartsWith(path, kSystem)) {
+      continue;
+    }
+    const auto assignments = ParseUnitFile(file.content);
+    EXPECT_THAT(assignments, IsOk()) << path;
+    if (assignments.ok()) units[path.substr(kSystem.size())] = *assignments;
+  }
+  return units;
+}
+
+std::set<std::string> Named(const std::vector<Assignment>& unit,
+                            absl::string_view key) {
+  std::set<std::string> names;
+  for (const Assignment& assignment : unit) {
+    if (assignment.key != key) continue;
+    for (const std::string& name : UnitNames(assignment.value)) {
+      names.insert(name);
+    }
+  }
+  return names;
+}
+
+TEST(GenerateTest, NothingWhenSwitchedOff) {
+  config::Config config = MakeConfig();
+  config.enable = false;
+  const absl::StatusOr<Output> output = Generate(config, {});
+  ASSERT_THAT(output, IsOk());
+  EXPECT_THAT(output->files, IsEmpty());
+  config.enable = true;
+  config.vms.clear();
+  EXPECT_THAT(Generate(config, {})->files, IsEmpty());
+}
+
+TEST(GenerateTest, RefusesTwoUnitsOfOneName) {
+  config::Config config = MakeConfig();
+  config.vms.push_back(config.vms[0]);
+  config.vms[1].name = "work-virtiofsd";
+  config.vms[0].shared_directories = {{.tag = "vm", .path = "/srv/x"}};
+  EXPECT_THAT(Generate(config, {}),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       AllOf(HasSubstr("vmsilo-work-virtiofsd-vm.service"),
+                             HasSubstr("shares '/srv/x' with silo 'work'"),
+                             HasSubstr("runs silo 'work-virtiofsd'"))));
+}
+
+TEST(GenerateTest, RefusesProgramsThatSystemdCannotStart) {
+  config::Config config = MakeConfig();
+  config.paths.crosvm = "/opt/it's/crosvm";
+  config.paths.proxy = "proxy";
+  EXPECT_THAT(Generate(config, {}),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       AllOf(HasSubstr("paths.crosvm: "),
+                             HasSubstr("\npaths.proxy: "))));
+}
+
+TEST(GenerateTest, RefusesDisksThatAServiceCannotBeGiven) {
+  config::Config config = MakeConfig();
+  config.vms[0].disks = {{.path = "/srv/'\"/disk"}};
+  EXPECT_THAT(Generate(config, {}), StatusIs(absl::StatusCode::kInvalidArgument,
+                                             HasSubstr("vms.work.disks: ")));
+}
+
+TEST(GenerateTest, AGeneratorWritesSystemUnitsOnly) {
+  const absl::StatusOr<Output> output =
+      Generate(MakeConfig(), {.is_generator = true});
+  ASSERT_THAT(output, IsOk());
+  for (const auto& [path, file] : output->files) {
+    EXPECT_TRUE(absl::StartsWith(path, kSystem)) << path;
+  }
+  EXPECT_EQ(output->files.count("systemd/system/vmsilo-directories.service"),
+            1u);
+}
+
+TEST(GenerateTest, RootNeverFollowsALinkOfABackEnds) {
+  EXPECT_THAT(UnitText(MakeConfig(), "vmsilo-work-vm.service"),
+              HasSubstr("ExecStartPre=+/usr/bin/chown --no-dereference "
+                        "--reference=/run/vmsilo/work/vm -- "
+                        "/run/vmsilo/work/console.d/backend.socket "
+                        "/run/vmsilo/work/gpu/gpu.socket "
+                        "/run/vmsilo/work/sound/sound.socket\n"));
+}
+
+TEST(GenerateTest, ARootHypervisorNeedsNoHandingOver) {
+  config::Config config = MakeConfig();
+  config.crosvm.run_as_root = true;
+  config.vms[0].disks = {{.path = "/srv/disk"}};
+  EXPECT_THAT(UnitText(config, "vmsilo-work-vm.service"),
+              AllOf(Not(HasSubstr("chown")), Not(HasSubstr("DynamicUser")),
+                    HasSubstr("--owner 0:0")));
+}
+
+TEST(GenerateTest, DevicesAreAllowedAndFilesChangeHands) {
+  config::Config config = MakeConfig();
+  config.vms[0].disks = {{.path = "/srv/disk"},
+                         {.path = "/srv/read", .read_only = true},
+                         {.path = "/dev/vg/a b", .read_only = true}};
+  EXPECT_THAT(
+      UnitText(config, "vmsilo-work-vm.service"),
+      AllOf(HasSubstr("SupplementaryGroups=kvm disk\n"),
+            HasSubstr("DeviceAllow=\"/dev/vg/a b\" r\n"),
+            HasSubstr("--reference=/run/vmsilo/work/vm -- /srv/disk\n"),
+            HasSubstr("ExecStopPost=+/usr/bin/chown root:root -- /srv/disk\n"),
+            HasSubstr("ReadWritePaths=/run/vmsilo/work "
+                      "/var/lib/vmsilo/overlays /srv/disk\n")));
+}
+
+TEST(GenerateTest, HomesAreVisibleOnlyToSilosThatBootFromThem) {
+  config::Config config = MakeConfig();
+  EXPECT_THAT(UnitText(config, "vmsilo-work-vm.service"),
+              HasSubstr("ProtectHome=yes\n"));
+  config.vms[0].kernel = "/home/alice/vmlinuz";
+  EXPECT_THAT(UnitText(config, "vmsilo-work-vm.service"),
+              HasSubstr("ProtectHome=read-only\n"));
+}
+
+class CasesTest : public testing::TestWithParam<GoldenCase> {
+ protected:
+  void SetUp() override {
+    const absl::StatusOr<Output> output =
+        Generate(LoadGoldenCase(GetParam()), GetParam().mode);
+    ASSERT_THAT(output, IsOk());
+    output_ = *output;
+    units_ = Units(output_);
+  }
+
+  Output output_;
+  std::map<std::string, std::vector<Assignment>> units_;
+};
+
+TEST_P(CasesTest, EveryFileSaysWhyItExists) {
+  for (const auto& [path, file] : output_.files) {
+    EXPECT_NE(file.reason, "") << path;
+    EXPECT_THAT(file.keys, Not(IsEmpty())) << path;
+    EXPECT_FALSE(absl::EndsWith(file.reason, ".")) << path;
+  }
+}
+
+TEST_P(CasesTest, NoShell) {
+  for (const auto& [name, unit] : units_) {
+    for (const Assignment& assignment : unit) {
+      if (!absl::StartsWith(assignment.key, "Exec")) continue;
+      EXPECT_FALSE(absl::StrContains(assignment.value, "/sh ")) << name;
+      EXPECT_FALSE(absl::StrContains(assignment.value, "bash")) << name;
+    }
+  }
+}
+
+// Units of ours that are named exist, and whoever needs one at its start comes
+// after it.
+TEST_P(CasesTest, DependenciesAreThereAndOrdered) {
+  for (const auto& [name, unit] : units_) {
+    const std::set<std::string> after = Named(unit, "After");
+    for (const char* key : {"Requires", "BindsTo", "Wants", "After"}) {
+      for (const std::string& other : Named(unit, key)) {
+        if (!absl::StartsWith(other, "vmsilo-")) continue;
+        EXPECT_EQ(units_.count(other), 1u) << name << " " << key << other;
+      }
+    }
+    for (const char* key : {"Requires", "BindsTo"}) {
+      for (const std::string& other : Named(unit, key)) {
+        EXPECT_EQ(after.count(other), 1u) << name << " is not after " << other;
+      }
+    }
+  }
+}
+
+// An automatic restart is a restart of everything that requires the unit.
+TEST_P(CasesTest, NothingThatAVmNeedsRestartsByItself) {
+  std::set<std::string> needed;
+  for (const auto& [name, unit] : units_) {
+    if (!absl::EndsWith(name, "-vm.service")) continue;
+    std::vector<std::string> open = {name};
+    while (!open.empty()) {
+      const std::string next = open.back();
+      open.pop_back();
+      for (const char* key : {"Requires", "BindsTo"}) {
+        for (const std::string& other : Named(units_[next], key)) {
+          if (needed.insert(other).second && units_.count(other) != 0) {
+            open.push_back(other);
+          }
+        }
+      }
+    }
+  }
+  for (const std::string& name : needed) {
+    for (const Assignment& assignment : units_[name]) {
+      EXPECT_NE(assignment.key, "Restart") << name;
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(All, CasesTest, testing::ValuesIn(GoldenCases()),
+                         [](const auto& test) { return test.param.name; });
+
+}  // namespace
+}  // namespace vmsilo::unitgen
