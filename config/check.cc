@@ -70,6 +70,8 @@ class Checker {
 };
 
 std::string Checker::UnknownSilo(absl::string_view name) const {
+  // Nobody would see it.
+  if (sink_.is_full()) return "";
   std::vector<absl::string_view> names;
   // Beyond that, a misprint is not the likeliest cause, and comparing costs.
   constexpr size_t kMaxCompared = 200;
@@ -228,31 +230,36 @@ void Checker::CheckSocketPaths(const Vm& vm) {
 }
 
 void Checker::CheckUsbDevices() {
-  struct Claim {
-    const Vm* vm;
-    const UsbDevice* device;
+  // The claims for devices of one kind ("046d:c52b"). Without a serial number
+  // a claim is for every device of the kind.
+  struct Claims {
+    const Vm* first = nullptr;
+    const Vm* for_all = nullptr;
+    absl::flat_hash_map<std::string, const Vm*> by_serial;
   };
-  absl::flat_hash_map<std::string, std::vector<Claim>> claims;
+  absl::flat_hash_map<std::string, Claims> kinds;
   for (const Vm& vm : config_.vms) {
     for (size_t i = 0; i < vm.usb_devices.size(); ++i) {
       const UsbDevice& device = vm.usb_devices[i];
-      std::vector<Claim>& others =
-          claims[absl::StrCat(device.vendor_id, ":", device.product_id)];
-      // Without a serial number a claim is for every device of the kind.
-      const auto same =
-          std::find_if(others.begin(), others.end(), [&device](const Claim& c) {
-            return !device.serial || !c.device->serial ||
-                   *device.serial == *c.device->serial;
-          });
-      if (same != others.end()) {
-        Error(LocateElement(tree_, {"vms", vm.name, "usbDevices"}, i),
-              absl::StrCat("the device ", device.vendor_id, ":",
-                           device.product_id, " is already claimed by silo '",
-                           same->vm->name,
-                           "'; if there are two of them, give both a "
-                           "'serial'"));
+      Claims& claims =
+          kinds[absl::StrCat(device.vendor_id, ":", device.product_id)];
+      const Vm* other = claims.for_all;
+      if (device.serial) {
+        const auto [found, is_new] =
+            claims.by_serial.emplace(*device.serial, &vm);
+        if (!is_new) other = found->second;
+      } else {
+        if (claims.first != nullptr) other = claims.first;
+        claims.for_all = &vm;
       }
-      others.push_back({&vm, &device});
+      if (claims.first == nullptr) claims.first = &vm;
+      if (other == nullptr) continue;
+      Error(
+          LocateElement(tree_, {"vms", vm.name, "usbDevices"}, i),
+          absl::StrCat("the device ", device.vendor_id, ":", device.product_id,
+                       " is already claimed by silo '", other->name,
+                       "'; if there are two of them, give both a "
+                       "'serial'"));
     }
   }
 }

@@ -351,6 +351,24 @@ INSTANTIATE_TEST_SUITE_P(
          "6:1: error: vms.b.usbDevices[1]: the device 046d:c52b is already "
          "claimed by silo 'a'; if there are two of them, give both a "
          "'serial'"},
+        {"UsbWithSerialFirst",
+         "[vms.a]\nusbDevices = [{vendorId = \"046d\", productId = "
+         "\"c52b\", serial = \"1\"}]\n"
+         "[vms.b]\nusbDevices = [{vendorId = \"046d\", productId = "
+         "\"c52b\"}]\n",
+         "5:15: error: vms.b.usbDevices[0]: the device 046d:c52b is already "
+         "claimed by silo 'a'; if there are two of them, give both a "
+         "'serial'"},
+        {"UsbSerialTwice",
+         "[vms.a]\nusbDevices = [{vendorId = \"046d\", productId = "
+         "\"c52b\", serial = \"1\"}]\n"
+         "[vms.b]\nusbDevices = [{vendorId = \"046d\", productId = "
+         "\"c52b\", serial = \"2\"}]\n"
+         "[vms.c]\nusbDevices = [{vendorId = \"046d\", productId = "
+         "\"c52b\", serial = \"1\"}]\n",
+         "7:15: error: vms.c.usbDevices[0]: the device 046d:c52b is already "
+         "claimed by silo 'a'; if there are two of them, give both a "
+         "'serial'"},
         {"Taps",
          "[vms.a.network.interfaces.x.tap]\nname = \"t\"\n"
          "[vms.b.network.interfaces.x.tap]\nname = \"t\"\n",
@@ -520,7 +538,7 @@ TEST(PrototypeTest, OptionsWithoutEffectAreNotedOnce) {
       Texts(result),
       ElementsAre(
           "t.json:2:18: note: netvmRange: accepted, but without effect: a "
-          "guest sets its addresses itself, by its image or by DHCP.",
+          "guest sets its addresses itself, by its image or by DHCP",
           HasSubstr("t.json:4:7: note: vms.a.waylandProxy: accepted, but"),
           HasSubstr("t.json:4:36: note: vms.a.autoShutdown: accepted, but"),
           HasSubstr("t.json:7:22: note: cloud-hypervisor.logLevel: ")));

@@ -5,6 +5,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/strip.h"
 #include "common/escape.h"
 
 namespace vmsilo::config {
@@ -131,7 +132,8 @@ void Reader::NoEffect(const Option& option, const Value::Member& member) {
   if (std::find(noted_.begin(), noted_.end(), &option) != noted_.end()) return;
   noted_.push_back(&option);
   sink_->Add(Severity::kNote, member.at, path(),
-             absl::StrCat("accepted, but without effect: ", option.doc));
+             absl::StrCat("accepted, but without effect: ",
+                          absl::StripSuffix(option.doc, ".")));
 }
 
 }  // namespace vmsilo::config

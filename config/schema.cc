@@ -454,9 +454,8 @@ struct TableOf<Vm> {
       Accepted("copyChannel",
                "files are exchanged through shared directories."),
       Accepted("schedulerIsolation",
-               "set `crosvm.extraRunArgs` or a unit's `Service` settings."),
-      Accepted("nvidiaWeakenSandbox",
-               "set `gpu.allowWX` and `gpu.seccompPolicy`."),
+               "set crosvm.extraRunArgs or a unit's Service settings."),
+      Accepted("nvidiaWeakenSandbox", "set gpu.allowWX and gpu.seccompPolicy."),
       Accepted("enableBashIntegration", "completion comes with the package."),
   };
   static constexpr TableSchema kTable = {
@@ -542,7 +541,7 @@ struct TableOf<Crosvm> {
                                           "Arguments before `run`."),
       Opt<&Crosvm::extra_run_args, Arguments>("extraRunArgs",
                                               "Arguments after `run`."),
-      Accepted("package", "`paths.crosvm` says where crosvm is."),
+      Accepted("package", "paths.crosvm says where crosvm is."),
   };
   static constexpr TableSchema kTable = {"crosvm", "For all silos of crosvm.",
                                          kOptions};
@@ -563,10 +562,10 @@ struct TableOf<CloudHypervisor> {
           "silo; needs Linux 6.2."),
       Opt<&CloudHypervisor::extra_args, Arguments>("extraArgs",
                                                    "Further arguments."),
-      Accepted("package", "`paths.cloudHypervisor` says where it is."),
-      Accepted("logLevel", "add `-v` to `extraArgs`."),
-      Accepted("seccompPolicy", "set `seccomp`."),
-      Accepted("disableSandbox", "set `seccomp` and `landlock`."),
+      Accepted("package", "paths.cloudHypervisor says where it is."),
+      Accepted("logLevel", "add -v to extraArgs."),
+      Accepted("seccompPolicy", "set seccomp."),
+      Accepted("disableSandbox", "set seccomp and landlock."),
   };
   static constexpr TableSchema kTable = {
       "cloud-hypervisor", "For all silos of Cloud Hypervisor.", kOptions};
@@ -631,7 +630,7 @@ struct TableOf<Balloond> {
           "The memory pressure (`some`, in percent) that counts as full "
           "distress."),
       Opt<&Balloond::extra_args, Arguments>("extraArgs", "Further arguments."),
-      Accepted("package", "`paths.balloond` says where it is."),
+      Accepted("package", "paths.balloond says where it is."),
   };
   static constexpr TableSchema kTable = {
       "balloond", "The daemon that moves memory between host and silos.",
@@ -646,7 +645,7 @@ struct TableOf<Tray> {
       Opt<&Tray::icon_theme, Line>(
           "iconTheme", "The theme that icons of guests are taken from.",
           {.default_doc = "the desktop's"}),
-      Accepted("package", "`paths.trayHost` says where it is."),
+      Accepted("package", "paths.trayHost says where it is."),
   };
   static constexpr TableSchema kTable = {"tray", "Trays of all silos.",
                                          kOptions};
@@ -709,13 +708,13 @@ struct TableOf<Config> {
       Accepted("guestPrograms", kBelongsToImage),
       Accepted("guestConfig", kBelongsToImage),
       Accepted("schedulerIsolation",
-               "set `crosvm.extraRunArgs` or a unit's `Service` settings."),
+               "set crosvm.extraRunArgs or a unit's Service settings."),
       Accepted("nvidiaWeakenSandbox",
-               "set `gpu.allowWX` and a silo's `gpu.seccompPolicy`."),
+               "set gpu.allowWX and a silo's gpu.seccompPolicy."),
       Accepted("isolatedPciDevices",
                "bind devices to vfio-pci with driverctl or the kernel's "
                "command line."),
-      Accepted("package", "`paths` says where programs are."),
+      Accepted("package", "paths says where programs are."),
   };
   static constexpr TableSchema kTable = {"", "The file's top level.", kOptions};
 };
