@@ -17,6 +17,7 @@
 #include "absl/time/time.h"
 #include "agent/connection.h"
 #include "command/frame.h"
+#include "common/clock.h"
 #include "common/event_loop.h"
 #include "common/log.h"
 #include "common/socket.h"
@@ -26,9 +27,10 @@
 
 namespace vmsilo::agent {
 
-Agent::Agent(EventLoop* loop, UniqueFd listener, PeerCheck peer_check,
-             Settings settings, size_t max_commands)
+Agent::Agent(EventLoop* loop, const Clock* clock, UniqueFd listener,
+             PeerCheck peer_check, Settings settings, size_t max_commands)
     : loop_(loop),
+      clock_(clock),
       listener_(std::move(listener)),
       peer_check_(std::move(peer_check)),
       settings_(std::move(settings)),
@@ -69,7 +71,7 @@ absl::Status Agent::OnConnection() {
   }
   const absl::Status allowed = peer_check_(socket->get());
   if (!allowed.ok()) {
-    LOG(WARNING) << allowed.message() << ", connection refused";
+    LogRefusal(allowed);
     Refuse(*std::move(socket), command::ErrorCode::kRefused, allowed.message());
     return absl::OkStatus();
   }
@@ -87,6 +89,21 @@ absl::Status Agent::OnConnection() {
   Connection* key = connection->get();
   connections_[key] = *std::move(connection);
   return absl::OkStatus();
+}
+
+void Agent::LogRefusal(const absl::Status& refusal) {
+  const absl::Time now = clock_->Now();
+  if (now < next_refusal_log_) {
+    ++unlogged_refusals_;
+    return;
+  }
+  LOG(WARNING) << "connection refused: " << refusal.message()
+               << (unlogged_refusals_ == 0
+                       ? ""
+                       : absl::StrCat(" (and ", unlogged_refusals_,
+                                      " others since the last message)"));
+  next_refusal_log_ = now + kRefusalLogInterval;
+  unlogged_refusals_ = 0;
 }
 
 std::string Agent::Excess() const {

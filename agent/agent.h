@@ -9,7 +9,11 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "agent/connection.h"
+#include "command/frame.h"
+#include "common/clock.h"
 #include "common/event_loop.h"
 #include "common/unique_fd.h"
 
@@ -26,6 +30,10 @@ inline constexpr size_t kDefaultMaxCommands = 256;
 // they are let go after two seconds.
 inline constexpr size_t kMaxEnding = 256;
 
+// Anybody in the guest can have a connection refused, again and again; the log
+// hears of it this often.
+inline constexpr absl::Duration kRefusalLogInterval = absl::Seconds(10);
+
 // Decides about a connection's peer: OK, or PermissionDenied with the reason.
 using PeerCheck = std::function<absl::Status(int socket)>;
 
@@ -33,8 +41,9 @@ using PeerCheck = std::function<absl::Status(int socket)>;
 // subreaper all that they have left behind.
 class Agent : private Connection::Owner {
  public:
-  Agent(EventLoop* loop, UniqueFd listener, PeerCheck peer_check,
-        Settings settings, size_t max_commands);
+  // `loop` and `clock` outlive the agent.
+  Agent(EventLoop* loop, const Clock* clock, UniqueFd listener,
+        PeerCheck peer_check, Settings settings, size_t max_commands);
   ~Agent() override;
 
   absl::Status Start();
@@ -48,15 +57,19 @@ class Agent : private Connection::Owner {
   absl::Status OnChildSignal();
   // What of one connection more would be too many, or empty.
   std::string Excess() const;
+  void LogRefusal(const absl::Status& refusal);
   // Sends one ERROR frame and forgets the client.
   void Refuse(UniqueFd socket, command::ErrorCode code,
               absl::string_view message);
 
   EventLoop* loop_;
+  const Clock* clock_;
   UniqueFd listener_;
   PeerCheck peer_check_;
   Settings settings_;
   size_t max_commands_;
+  absl::Time next_refusal_log_ = absl::InfinitePast();
+  size_t unlogged_refusals_ = 0;
   std::map<Connection*, std::unique_ptr<Connection>> connections_;
   std::map<pid_t, Connection*> children_;
   Source listener_source_;

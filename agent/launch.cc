@@ -259,7 +259,14 @@ absl::StatusOr<Launched> Launch(const Plan& plan, const User& user,
       theirs[0] = std::move(input.read);
       theirs[1] = std::move(output.write);
       theirs[2] = std::move(errors.write);
-      for (int i = 0; i < 3; ++i) child.fds[i] = theirs[i].get();
+      for (int i = 0; i < 3; ++i) {
+        child.fds[i] = theirs[i].get();
+        // Scripts open /dev/stderr again, as the user.
+        if (child.changes_user &&
+            fchown(theirs[i].get(), user.uid, user.gid) != 0) {
+          return ErrnoStatus("give a pipe to its user");
+        }
+      }
       break;
     }
     case Streams::kDetachedQuiet:

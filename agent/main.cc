@@ -24,6 +24,7 @@
 #include "agent/connection.h"
 #include "agent/host_options.h"
 #include "agent/users.h"
+#include "common/clock.h"
 #include "common/epoll_event_loop.h"
 #include "common/escape.h"
 #include "common/exit_codes.h"
@@ -189,8 +190,9 @@ absl::Status Run(const Options& options) {
   const bool inherits =
       options.detached_output == "inherit" ||
       (options.detached_output == "auto" && getenv("JOURNAL_STREAM"));
+  const MonotonicClock clock;
   Agent agent(
-      loop.get(), std::move(listener), std::move(peer_check),
+      loop.get(), &clock, std::move(listener), std::move(peer_check),
       Settings{.user = [name = options.user] { return LookUpUser(name); },
                .runtime_directory = RuntimeDirectory,
                .environment = options.environment,

@@ -99,6 +99,20 @@ class ProxyTest : public ::testing::Test {
   UniqueFd listener_;
 };
 
+// How much one end can send while the other does not read.
+size_t SendUntilFull(int fd) {
+  const std::string piece(64 * 1024, 'f');
+  size_t sent = 0;
+  for (;;) {
+    pollfd entry = {.fd = fd, .events = POLLOUT};
+    if (poll(&entry, 1, 300) == 0) return sent;
+    const ssize_t count =
+        send(fd, piece.data(), piece.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (count > 0) sent += static_cast<size_t>(count);
+    if (sent > 64'000'000) return sent;
+  }
+}
+
 TEST_F(ProxyTest, RelaysBothWaysAndPassesOnEachEnd) {
   Listen();
   Running proxy = Start();
@@ -257,6 +271,15 @@ TEST_F(ProxyTest, EndsWhenTheClientLeavesLater) {
   EXPECT_EQ(proxy.process.Wait().exit_code, 0);
 }
 
+TEST_F(ProxyTest, DoesNotStayForAGuestThatTakesNothingOfAClientThatIsGone) {
+  Listen();
+  Running proxy = Start();
+  const UniqueFd guest = AcceptGuest();
+  (void)SendUntilFull(proxy.client.get());
+  proxy.client.Reset();
+  EXPECT_EQ(proxy.process.Wait().exit_code, 0);
+}
+
 TEST_F(ProxyTest, SaysThatTheGuestBrokeOff) {
   Listen();
   Running proxy = Start();
@@ -358,20 +381,6 @@ TEST_F(ProxyTest, CarriesMuchBothWaysAtTheSameTimeUnchanged) {
   const UniqueFd guest = AcceptGuest();
   ExchangeAll(proxy.client.get(), guest.get(), 48'000'000);
   EXPECT_EQ(proxy.process.Wait().exit_code, 0);
-}
-
-// How much one end can send while the other does not read.
-size_t SendUntilFull(int fd) {
-  const std::string piece(64 * 1024, 'f');
-  size_t sent = 0;
-  for (;;) {
-    pollfd entry = {.fd = fd, .events = POLLOUT};
-    if (poll(&entry, 1, 300) == 0) return sent;
-    const ssize_t count =
-        send(fd, piece.data(), piece.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
-    if (count > 0) sent += static_cast<size_t>(count);
-    if (sent > 64'000'000) return sent;
-  }
 }
 
 TEST_F(ProxyTest, AReaderThatDoesNotReadStopsTheWriterAndNothingElse) {

@@ -76,13 +76,32 @@ absl::Status Relay::OnEvents(size_t socket, uint32_t events) {
 
   if (directions_[kFromClient].is_finished &&
       directions_[kFromGuest].is_finished) {
-    sources_[kFromClient].Reset();
-    sources_[kFromGuest].Reset();
-    const Done done = std::move(done_);
-    return done(outcome_);
+    return Finish();
+  }
+  if (socket == kFromClient && (events & EPOLLHUP) != 0 &&
+      !stuck_timer_.is_active()) {
+    bytes_at_timer_ = directions_[kFromClient].total;
+    VMSILO_ASSIGN_OR_RETURN(stuck_timer_, loop_->AddTimer(kStuckAfter, [this] {
+      return OnStuckTimer();
+    }));
   }
   VMSILO_RETURN_IF_ERROR(UpdateInterest(kFromClient));
   return UpdateInterest(kFromGuest);
+}
+
+absl::Status Relay::OnStuckTimer() {
+  const uint64_t total = directions_[kFromClient].total;
+  if (total == bytes_at_timer_) return Finish();
+  bytes_at_timer_ = total;
+  return stuck_timer_.SetTimer(kStuckAfter);
+}
+
+absl::Status Relay::Finish() {
+  sources_[kFromClient].Reset();
+  sources_[kFromGuest].Reset();
+  stuck_timer_.Reset();
+  const Done done = std::move(done_);
+  return done(outcome_);
 }
 
 void Relay::Pump(size_t from) {

@@ -9,6 +9,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "common/event_loop.h"
 #include "common/unique_fd.h"
 
@@ -18,6 +19,10 @@ namespace vmsilo::proxy {
 // kernel cannot splice. It is what Linux lets an unprivileged user have sixteen
 // of, and twice what a system call moves at best.
 inline constexpr size_t kRelayBytes = 256 * 1024;
+
+// A guest that takes nothing for so long, of what a client left behind that is
+// gone, will not take it any more.
+inline constexpr absl::Duration kStuckAfter = absl::Seconds(5);
 
 // Passes bytes between two connected stream sockets, both ways, with half-close
 // and in bounded memory, until both directions have ended. It looks at none of
@@ -62,6 +67,8 @@ class Relay {
   Relay(EventLoop* loop, UniqueFd client, UniqueFd guest, Done done);
 
   absl::Status OnEvents(size_t socket, uint32_t events);
+  absl::Status OnStuckTimer();
+  absl::Status Finish();
   // Moves what can be moved without waiting.
   void Pump(size_t from);
   Step Fill(size_t from);
@@ -74,7 +81,9 @@ class Relay {
   std::array<Direction, 2> directions_;
   std::array<uint32_t, 2> interest_ = {0, 0};
   Outcome outcome_ = Outcome::kDone;
+  uint64_t bytes_at_timer_ = 0;
   std::array<Source, 2> sources_;
+  Source stuck_timer_;
 };
 
 }  // namespace vmsilo::proxy
