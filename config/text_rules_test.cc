@@ -22,7 +22,9 @@ TEST_P(TextRuleTest, AcceptsOrRefuses) {
   std::string out;
   const bool is_accepted = GetParam().rule->accept(GetParam().text, &out);
   EXPECT_EQ(is_accepted, GetParam().want.has_value());
-  if (is_accepted) EXPECT_EQ(out, GetParam().want);
+  if (is_accepted) {
+    EXPECT_EQ(out, GetParam().want);
+  }
 }
 
 const std::optional<std::string> kNo = std::nullopt;
