@@ -16,8 +16,10 @@ absl::string_view Directory(const Unit& unit) {
 // A reason may quote a configuration's text, which could hold a line end.
 void AppendComment(absl::string_view text, std::string* out) {
   absl::StrAppend(out, "# ");
-  for (const char c : text) {
-    out->push_back(static_cast<unsigned char>(c) < 0x20 ? ' ' : c);
+  const size_t begin = out->size();
+  out->append(text.data(), text.size());
+  for (size_t i = begin; i < out->size(); ++i) {
+    if (static_cast<unsigned char>((*out)[i]) < 0x20) (*out)[i] = ' ';
   }
   // A backslash at the end would make the next line a part of this one.
   if (!text.empty() && text.back() == '\\') out->push_back('.');

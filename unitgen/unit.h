@@ -14,7 +14,9 @@ namespace vmsilo::unitgen {
 // tens of thousands of lines, which are made at every boot.
 class Section {
  public:
-  explicit Section(absl::string_view name) : name_(name) {}
+  explicit Section(absl::string_view name) : name_(name) {
+    text_.reserve(2048);  // What most services have.
+  }
 
   // The key "#" makes a comment.
   Section& Add(absl::string_view key, absl::string_view value);
@@ -22,6 +24,11 @@ class Section {
   Section& AddIf(bool condition, absl::string_view key,
                  absl::string_view value) {
     if (condition) Add(key, value);
+    return *this;
+  }
+  // Whole lines that are always the same, each with its end.
+  Section& AddLines(absl::string_view lines) {
+    text_.append(lines.data(), lines.size());
     return *this;
   }
   // One line for words that are a list; none for an empty one. Repeated words
