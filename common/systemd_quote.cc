@@ -67,23 +67,11 @@ constexpr std::array<bool, 256> kIsBare = [] {
   return table;
 }();
 
-// Characters that mean nothing to systemd anywhere in a word. A table, because
-// nearly all of what is generated at boot comes through here.
-constexpr std::array<bool, 256> MakeBare() {
-  std::array<bool, 256> bare = {};
-  for (int c = '0'; c <= '9'; ++c) bare[c] = true;
-  for (int c = 'a'; c <= 'z'; ++c) bare[c] = true;
-  for (int c = 'A'; c <= 'Z'; ++c) bare[c] = true;
-  for (const unsigned char c : {'/', '.', '_', '-', ',', ':', '=', '@', '+'}) {
-    bare[c] = true;
-  }
-  return bare;
-}
-constexpr std::array<bool, 256> kBare = MakeBare();
-
-// A type, so that algorithms need no call.
+// Characters that mean nothing to systemd anywhere in a word.
 struct IsBare {
-  bool operator()(char c) const { return kBare[static_cast<unsigned char>(c)]; }
+  bool operator()(char c) const {
+    return kIsBare[static_cast<unsigned char>(c)];
+  }
 };
 
 bool IsBareWord(absl::string_view text) {
