@@ -1,8 +1,9 @@
 // Which files are read, and what happens to those that cannot be.
 
 #include <sys/stat.h>
+#include <unistd.h>
 
-#include <cstdlib>
+#include <cstddef>
 #include <string>
 #include <vector>
 
@@ -141,6 +142,34 @@ TEST_F(LoadFilesTest, AFileThatIsTooLargeIsNotParsed) {
   Write("/etc/vmsilo/vmsilo.toml",
         "user = \"alice\"" + std::string(kMaxConfigBytes - 14, '\n'));
   EXPECT_THAT(Texts(LoadAll()), IsEmpty());
+}
+
+TEST_F(LoadFilesTest, AHugeFileIsNotEvenReadToItsEnd) {
+  Write("/etc/vmsilo/vmsilo.toml", "");
+  ASSERT_EQ(truncate(root_.Path("etc/vmsilo/vmsilo.toml").c_str(), 100 << 20),
+            0);
+  EXPECT_THAT(Texts(LoadAll()),
+              ElementsAre(HasSubstr("has more than 4194304 bytes")));
+}
+
+TEST_F(LoadFilesTest, AllFilesTogetherHaveTheLimit) {
+  Write("/etc/vmsilo/vmsilo.toml",
+        "user = \"alice\"" + std::string(kMaxConfigBytes / 2, '\n'));
+  Write("/etc/vmsilo/vmsilo.toml.d/a.toml",
+        std::string(kMaxConfigBytes / 2, '\n'));
+  EXPECT_THAT(Texts(LoadAll()),
+              ElementsAre(HasSubstr("vmsilo.toml.d/a.toml: error: the "
+                                    "configuration has more than")));
+}
+
+TEST_F(LoadFilesTest, TooManyDropInsAreRefused) {
+  Write("/etc/vmsilo/vmsilo.toml", "user = \"alice\"\n");
+  for (size_t i = 0; i < kMaxDropIns; ++i) {
+    Write(absl::StrCat("/etc/vmsilo/vmsilo.toml.d/", i, ".toml"), "");
+  }
+  EXPECT_THAT(Texts(LoadAll()), IsEmpty());
+  Write("/etc/vmsilo/vmsilo.toml.d/x.toml", "");
+  EXPECT_THAT(Texts(LoadAll()), ElementsAre(HasSubstr("more than 200 files")));
 }
 
 TEST_F(LoadFilesTest, WithoutAUserDatabaseTheHostTableIsNeeded) {

@@ -374,6 +374,11 @@ INSTANTIATE_TEST_SUITE_P(
          "[vms.b.network.interfaces.x.tap]\nname = \"t\"\n",
          "5:1: error: vms.b.network.interfaces.x.tap.name: the TAP interface "
          "'t' is already one of silo 'a'; set another name"},
+        {"BridgeIsTap",
+         "[vms.a.network.interfaces.x.tap]\nname = \"br0\"\n"
+         "bridge = \"br0\"\n",
+         "4:1: error: vms.a.network.interfaces.x.tap.bridge: the bridge has "
+         "the TAP interface's name"},
         {"HostAddressAndBridge",
          "[vms.a.network.interfaces.x.tap]\nbridge = \"br0\"\n"
          "hostAddress = \"10.0.0.1/24\"\n",
@@ -432,6 +437,14 @@ INSTANTIATE_TEST_SUITE_P(
          "[vms.a]\nmemory = \"1G\"\nmemoryGuaranteed = 1025\n",
          "4:1: error: vms.a.memoryGuaranteed: more than the silo's memory, "
          "1G"},
+        {"PciDeviceTwice",
+         "[vms.a]\npciDevices = [\"03:00.0\", { path = \"0000:03:00.0\" }]\n",
+         "3:26: error: vms.a.pciDevices[1]: the device 0000:03:00.0 is there "
+         "twice"},
+        {"CloudHypervisorLandlock",
+         "[cloud-hypervisor]\nversion = \"40.0\"\nlandlock = true\n",
+         "4:1: error: cloud-hypervisor.landlock: Landlock needs "
+         "cloud-hypervisor.version 41.0 or newer"},
         {"HomeShare", "[vms.a]\nsharedDirectories.home = \"/h\"\n",
          "3:19: note: vms.a.sharedDirectories.home: accepted, but without "
          "effect: the tag 'home' is sharedHome's; set sharedHome = false, or "
@@ -485,8 +498,7 @@ INSTANTIATE_TEST_SUITE_P(
     }),
     [](const auto& test) { return test.param.name; });
 
-TEST(SocketPathTest, SixtyThreeBytesAreTheLongestName) {
-  // 107 bytes for /run/vmsilo/NAME/vm/qemu-control.socket.
+TEST(SocketPathTest, ANameIsAsLongAsItsSocketsAllow) {
   const auto load = [](size_t size) {
     return FromToml(absl::StrCat("user = \"alice\"\n[vms.",
                                  std::string(size, 'x'),
@@ -511,6 +523,16 @@ TEST(SocketPathTest, SharesAreChecked) {
                                           " = \"/x\"\n"))),
               ElementsAre(testing::AllOf(HasSubstr("t.toml:3:19: error: "),
                                          HasSubstr("virtiofs.socket"))));
+}
+
+TEST(HypervisorUserTest, TwoSilosNeverShareOne) {
+  // The name that the other one's is shortened to.
+  const std::string other =
+      layout::HypervisorUser("a.b").substr(std::string("vmsilo-").size());
+  EXPECT_THAT(
+      Texts(FromToml(absl::StrCat("user = \"alice\"\n[vms.\"a.b\"]\n[vms.",
+                                  other, "]\n"))),
+      ElementsAre(HasSubstr("would run as the same user, vmsilo-a_b-")));
 }
 
 TEST(SharedDirectoryTest, TagsHaveTheirLimit) {
