@@ -49,7 +49,7 @@ Output ErrorOutput(const std::vector<std::string>& messages,
       .Add("ExecStart", line)
       .Add("DynamicUser", "yes");
   AddHardening(Hardening(), &unit);
-  unit.In("Install").Add("WantedBy", "multi-user.target");
+  unit.wanted_by = {"multi-user.target"};
   Output output;
   AddUnit(unit, &output);
   return output;

@@ -14,7 +14,7 @@ namespace vmsilo::unitgen {
 namespace {
 
 constexpr absl::string_view kHead =
-    "# Made by vmsilo-unitgen: changes are lost.\n";
+    "# Made by vmsilo-unitgen: do not change it.\n";
 
 void Emit(absl::string_view name, absl::string_view suffix, std::string content,
           std::string reason, std::vector<std::string> keys, Context* context) {

@@ -38,7 +38,7 @@ void AddPolkit(Context* context) {
   std::string& out = file.content;
   absl::StrAppend(
       &out,
-      "// Made by vmsilo-unitgen: changes are lost.\n"
+      "// Made by vmsilo-unitgen: do not change it.\n"
       "//\n"
       "// One user may start, stop and restart silos, and nothing else: not\n"
       "// kill, not change, not mount into their services. An active session\n"

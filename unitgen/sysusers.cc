@@ -15,7 +15,7 @@ void AddSysusers(Context* context) {
   file.reason = "gives each silo's hypervisor a user of its own";
   file.keys = {"vms"};
   file.content =
-      "# Made by vmsilo-unitgen: changes are lost.\n"
+      "# Made by vmsilo-unitgen: do not change it.\n"
       "g kvm - -\n"
       "g render - -\n";
   for (const config::Vm& vm : config.vms) {

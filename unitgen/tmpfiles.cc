@@ -48,7 +48,7 @@ void AddTmpfiles(Context* context) {
   File file;
   file.reason = "makes the directories that silos share";
   file.keys = {"vms"};
-  file.content = "# Made by vmsilo-unitgen: changes are lost.\n";
+  file.content = "# Made by vmsilo-unitgen: do not change it.\n";
   for (const std::string& line : TmpfilesLines(context)) {
     absl::StrAppend(&file.content, line, "\n");
   }

@@ -67,7 +67,7 @@ std::string Render(const Unit& unit) {
   for (const Section& section : unit.sections) size += section.text().size();
   out.reserve(size);
   absl::StrAppend(&out,
-                  "# Made by vmsilo-unitgen: changes are lost. Settings of "
+                  "# Made by vmsilo-unitgen: do not change it. Settings of "
                   "your own belong\n"
                   "# into the configuration, below units.\"",
                   unit.name, "\", or into a drop-in.\n");
