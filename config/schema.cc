@@ -193,9 +193,10 @@ struct TableOf<RootOverlay> {
       Opt<&RootOverlay::type, WordCodec<OverlayType>>(
           "type",
           "`raw`: a second disk that is made anew at each start; the guest "
-          "lays it over its root. `tmpfs`: the guest's memory, by a kernel "
-          "parameter. `qcow2`: an overlay of QEMU's own, as large as the "
-          "disk."),
+          "lays it over its root, told so by the kernel parameter "
+          "`vmsilo.overlay=/dev/vdb`. `tmpfs`: the guest's memory, told by "
+          "`vmsilo.overlay=tmpfs:SIZE`. `qcow2`: an overlay of QEMU's own, as "
+          "large as the disk; the guest sees a disk that it can write to."),
       Opt<&RootOverlay::size, SizeCodec>(
           "size",
           "The overlay's greatest size; it takes up only what is "

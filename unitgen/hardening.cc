@@ -11,7 +11,6 @@ constexpr absl::string_view kAlways =
     "ProtectSystem=strict\n"
     "PrivateTmp=yes\n"
     "PrivateIPC=yes\n"
-    "PrivateNetwork=yes\n"
     "IPAddressDeny=any\n"
     "DevicePolicy=closed\n"
     "ProtectClock=yes\n"
@@ -37,6 +36,7 @@ void AddHardening(const Hardening& hardening, Unit* unit) {
              hardening.ambient_capabilities)
       .Add("ProtectHome", hardening.protect_home)
       .AddIf(hardening.has_private_devices, "PrivateDevices", "yes")
+      .AddIf(hardening.has_private_network, "PrivateNetwork", "yes")
       .AddIf(hardening.has_private_users, "PrivateUsers", "yes")
       .Add("ProtectProc", hardening.has_small_proc ? "invisible" : "default")
       .AddIf(hardening.has_small_proc, "ProcSubset", "pid")

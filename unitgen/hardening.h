@@ -25,6 +25,9 @@ struct Hardening {
   // A user namespace of its own. Not for what needs capabilities over the
   // host, or acts for users of the host.
   bool has_private_users = true;
+  // Off for a program that listens to udev: its messages stay in the host's
+  // network namespace.
+  bool has_private_network = true;
   // Off for a program that must see devices; say which with DeviceAllow=.
   bool has_private_devices = true;
   // Off for a program that looks at other processes or at /proc outside of

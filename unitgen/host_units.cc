@@ -172,6 +172,7 @@ void AddUsbAccess(Unit* unit) {
   hardening.capabilities = "CAP_DAC_OVERRIDE";
   hardening.address_families = "AF_UNIX AF_NETLINK";
   hardening.has_private_users = false;
+  hardening.has_private_network = false;
   hardening.has_private_devices = false;
   AddHardening(hardening, unit);
 }
