@@ -230,6 +230,14 @@ absl::Status ControlCommand(Verb verb, const std::vector<std::string>& silos) {
 absl::Status ListCommand(const ListFlags& flags) {
   VMSILO_ASSIGN_OR_RETURN(const std::unique_ptr<ServiceManager> manager,
                           ConnectServiceManager());
+  if (flags.names) {
+    // For a shell that completes a word: quick, and without other words.
+    VMSILO_ASSIGN_OR_RETURN(const std::vector<std::string> names,
+                            FindSilos(manager.get()));
+    std::string text;
+    for (const std::string& name : names) absl::StrAppend(&text, name, "\n");
+    return WriteAll(STDOUT_FILENO, text);
+  }
   const std::optional<config::Config> config = TryLoadConfig(flags.config);
   VMSILO_ASSIGN_OR_RETURN(
       const std::vector<Silo> silos,

@@ -14,6 +14,7 @@ absl::Status ControlCommand(Verb verb, const std::vector<std::string>& silos);
 
 struct ListFlags {
   bool json = false;
+  bool names = false;
   std::string config;  // instead of the usual files
 };
 

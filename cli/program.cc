@@ -1,16 +1,21 @@
 #include "cli/program.h"
 
+#include <unistd.h>
+
 #include <cstdint>
 #include <limits>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "cli/commands.h"
 #include "cli/logs_command.h"
 #include "cli/run_command.h"
 #include "cli/service_manager.h"
+#include "common/file.h"
 #include "common/options.h"
+#include "common/version.h"
 
 namespace vmsilo::cli {
 namespace {
@@ -154,7 +159,12 @@ Program MakeProgram(Flags* flags) {
           .summary = "list the silos and their states",
           .description = "Lists all silos that are installed or configured, a "
                          "line each.",
-          .options = {json, config},
+          .options = {json,
+                      SwitchOption("names",
+                                   "Print the names only, of the silos that "
+                                   "are installed",
+                                   &flags->list.names),
+                      config},
           .examples = {{"vmsilo list", "What there is, and what runs"},
                        {"vmsilo list --json", "The same for a program"}},
           .run = [flags](const Operands&) { return ListCommand(flags->list); },
@@ -202,6 +212,16 @@ Program MakeProgram(Flags* flags) {
           .run =
               [flags](const Operands& operands) {
                 return LogsCommand(operands[0], flags->logs);
+              },
+      },
+      Command{
+          .name = "version",
+          .summary = "print vmsilo's version",
+          .description = "As 'vmsilo --version'.",
+          .run =
+              [](const Operands&) {
+                return WriteAll(STDOUT_FILENO,
+                                absl::StrCat("vmsilo ", kVersion, "\n"));
               },
       },
       Command{

@@ -150,6 +150,14 @@ absl::Status RunCommand(const std::string& silo,
   if (const absl::Status name = CheckSiloName(silo); !name.ok()) {
     return WithExitCode(name, kExitUsage);
   }
+  if (!flags.has_separator) {
+    return WithExitCode(
+        absl::InvalidArgumentError(absl::StrCat(
+            "put '--' before the command, so that its options are its own: "
+            "vmsilo run ",
+            silo, " -- ", command.front(), command.size() > 1 ? " ..." : "")),
+        kExitUsage);
+  }
   if (flags.detach && flags.tty) {
     return WithExitCode(
         absl::InvalidArgumentError(

@@ -20,6 +20,9 @@ struct RunFlags {
   absl::Duration timeout;  // 0: systemd's own time limits
   std::string directory;
   std::string socket;  // instead of the silo's own
+  // Whether the command line has a "--": without it options of the command's
+  // would have been taken for ours.
+  bool has_separator = true;
 };
 
 // Runs `command` in the silo with our standard input and output. A status that

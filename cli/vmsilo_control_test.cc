@@ -97,6 +97,11 @@ TEST_F(ControlTest, ListsAsJson) {
                     HasSubstr("\"color\": \"#0000ff\"")));
 }
 
+TEST_F(ControlTest, ListsNamesForShells) {
+  EXPECT_EQ(Run({"list", "--names"}).out,
+            "broken\nforbidden\nhanging\nidle\nneedy\nwork\n");
+}
+
 TEST_F(ControlTest, ShowsTheStatus) {
   const auto result = Run({"status", "work", "--config", config_});
   EXPECT_EQ(result.exit_code, 0) << result.err;

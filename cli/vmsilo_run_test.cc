@@ -281,6 +281,7 @@ TEST_F(RunTest, WrongUse) {
   const std::vector<std::vector<std::string>> calls = {
       {vmsilo, "run"},
       {vmsilo, "run", "work"},
+      {vmsilo, "run", "work", "ls", "--raw"},
       {vmsilo, "run", "../x", "--", "true"},
       {vmsilo, "run", ".balloond", "--", "true"},
       {vmsilo, "run", "--detach", "--tty", "work", "--", "true"},

@@ -21,6 +21,7 @@
 #include "prepare/overlay.h"
 #include "prepare/owner.h"
 #include "prepare/power_off.h"
+#include "prepare/sandbox.h"
 #include "prepare/wait.h"
 
 namespace vmsilo::prepare {
@@ -60,6 +61,7 @@ absl::Status RunWait(const Flags& flags) {
   if (flags.socket.empty()) return Missing("socket");
   VMSILO_ASSIGN_OR_RETURN(const std::unique_ptr<SdEventLoop> loop,
                           SdEventLoop::Create());
+  VMSILO_RETURN_IF_ERROR(ConfineToControlSockets());
   return WaitForSocket(
       loop.get(),
       {.path = flags.socket,
@@ -84,6 +86,7 @@ absl::Status RunPowerOff(const Flags& flags) {
   }
   VMSILO_ASSIGN_OR_RETURN(const std::unique_ptr<SdEventLoop> loop,
                           SdEventLoop::Create());
+  VMSILO_RETURN_IF_ERROR(ConfineToControlSockets());
   return PowerOff(loop.get(), options);
 }
 
