@@ -57,7 +57,7 @@ class Checker {
   static std::string Name(const Owner& owner);
   // A silo, or one of its shares.
   Location At(const Vm& vm, const SharedDirectory* share) const;
-  void ClaimUnit(std::string unit, Owner owner);
+  void ClaimUnit(const std::string& unit, Owner owner);
   void CheckSocketPath(const Vm& vm, const SharedDirectory* share,
                        const std::string& path);
   void CheckQemu(const Vm& vm);
@@ -149,7 +149,7 @@ void Checker::CheckCycles() {
 
 std::string Checker::Name(const Owner& owner) {
   if (owner.vm == nullptr) return "the host";
-  const std::string silo = absl::StrCat("silo '", owner.vm->name, "'");
+  std::string silo = absl::StrCat("silo '", owner.vm->name, "'");
   if (owner.share == nullptr) return silo;
   return absl::StrCat("share '", owner.share->tag, "' of ", silo);
 }
@@ -161,8 +161,8 @@ Location Checker::At(const Vm& vm, const SharedDirectory* share) const {
   return Locate(tree_, {"vms", vm.name, "sharedDirectories", share->tag});
 }
 
-void Checker::ClaimUnit(std::string unit, Owner owner) {
-  const auto [found, is_new] = units_.emplace(std::move(unit), owner);
+void Checker::ClaimUnit(const std::string& unit, Owner owner) {
+  const auto [found, is_new] = units_.emplace(unit, owner);
   if (is_new) return;
   Error(At(*owner.vm, owner.share),
         absl::StrCat("the unit ", found->first, " of ", Name(owner),
@@ -301,9 +301,9 @@ void Checker::CheckOptions(const Vm& vm) {
     Error(At(vm, "gpu"),
           "graphics without wayland and opengl are none; set gpu = false");
   }
+  absl::flat_hash_set<std::string> pci_addresses;
   for (size_t i = 0; i < vm.pci_devices.size(); ++i) {
-    const auto begin = vm.pci_devices.begin();
-    if (std::find(begin, begin + i, vm.pci_devices[i]) != begin + i) {
+    if (!pci_addresses.insert(vm.pci_devices[i].address).second) {
       Error(LocateElement(tree_, {"vms", vm.name, "pciDevices"}, i),
             absl::StrCat("the device ", vm.pci_devices[i].address,
                          " is there twice"));

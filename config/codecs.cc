@@ -23,8 +23,9 @@ bool IsUnitWord(absl::string_view text) {
 
 bool IsUnitName(absl::string_view text) {
   return !text.empty() && text.size() <= kMaxUnitName &&
-         std::all_of(text.begin(), text.end(), [](unsigned char c) {
-           return absl::ascii_isalnum(c) || absl::StrContains("_.-@:", c);
+         std::all_of(text.begin(), text.end(), [](char c) {
+           return absl::ascii_isalnum(static_cast<unsigned char>(c)) ||
+                  absl::StrContains("_.-@:", c);
          });
 }
 

@@ -89,8 +89,6 @@ std::string TypeText(const Shape& shape) {
     case Shape::Kind::kBoolean:
       return "boolean";
     case Shape::Kind::kInteger:
-      return absl::StrCat(shape.name, ", ", shape.minimum, " to ",
-                          shape.maximum);
     case Shape::Kind::kNumber:
       return absl::StrCat(shape.name, ", ", shape.minimum, " to ",
                           shape.maximum);

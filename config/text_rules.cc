@@ -12,6 +12,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "absl/types/span.h"
 #include "common/parse_number.h"
 #include "config/colors.h"
 
@@ -43,11 +44,10 @@ bool Accept(absl::string_view text, std::string* out) {
   return true;
 }
 
-bool AreIds(const std::vector<absl::string_view>& parts, size_t begin,
-            size_t end) {
-  return std::all_of(
-      parts.begin() + begin, parts.begin() + end,
-      [](absl::string_view part) { return ParseNumber<uint32_t>(part).ok(); });
+bool AreIds(absl::Span<const absl::string_view> parts) {
+  return std::all_of(parts.begin(), parts.end(), [](absl::string_view part) {
+    return ParseNumber<uint32_t>(part).ok();
+  });
 }
 
 }  // namespace
@@ -154,7 +154,7 @@ bool AcceptHostAddress(absl::string_view text, std::string* out) {
 bool AcceptIdMap(absl::string_view text, std::string* out) {
   const std::vector<absl::string_view> parts = absl::StrSplit(text, ':');
   return parts.size() == 5 && parts.front().empty() && parts.back().empty() &&
-         AreIds(parts, 1, 4) && Accept(text, out);
+         AreIds(absl::MakeConstSpan(parts).subspan(1, 3)) && Accept(text, out);
 }
 
 bool AcceptIdTranslation(absl::string_view text, std::string* out) {
@@ -168,7 +168,7 @@ bool AcceptIdTranslation(absl::string_view text, std::string* out) {
     numbers = 3;
   }
   return numbers > 0 && parts.size() == numbers + 1 &&
-         AreIds(parts, 1, parts.size()) && Accept(text, out);
+         AreIds(absl::MakeConstSpan(parts).subspan(1)) && Accept(text, out);
 }
 
 }  // namespace vmsilo::config
