@@ -26,6 +26,12 @@
 #include "common/unique_fd.h"
 
 namespace vmsilo::agent {
+namespace {
+
+// Between attempts to take a connection that there is no descriptor for.
+constexpr absl::Duration kAcceptPause = absl::Seconds(1);
+
+}  // namespace
 
 Agent::Agent(EventLoop* loop, const Clock* clock, UniqueFd listener,
              PeerCheck peer_check, Settings settings, size_t max_commands)
@@ -49,6 +55,11 @@ absl::Status Agent::Start() {
   VMSILO_ASSIGN_OR_RETURN(child_source_, loop_->AddSignal(SIGCHLD, [this] {
     return OnChildSignal();
   }));
+  // Made now, because it is needed when there are no descriptors left; that it
+  // fires once for nothing does no harm.
+  VMSILO_ASSIGN_OR_RETURN(pause_, loop_->AddTimer(kAcceptPause, [this] {
+    return listener_source_.SetEvents(EPOLLIN);
+  }));
   VMSILO_ASSIGN_OR_RETURN(
       listener_source_,
       loop_->AddIo(listener_.get(), EPOLLIN,
@@ -64,10 +75,7 @@ absl::Status Agent::OnConnection() {
     // pause this would be asked at once again.
     LOG(WARNING) << socket.status().message() << ", trying again in a second";
     VMSILO_RETURN_IF_ERROR(listener_source_.SetEvents(0));
-    VMSILO_ASSIGN_OR_RETURN(pause_, loop_->AddTimer(absl::Seconds(1), [this] {
-      return listener_source_.SetEvents(EPOLLIN);
-    }));
-    return absl::OkStatus();
+    return pause_.SetTimer(kAcceptPause);
   }
   const absl::Status allowed = peer_check_(socket->get());
   if (!allowed.ok()) {

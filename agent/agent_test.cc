@@ -155,10 +155,14 @@ class Client : private ClientSession::Handler {
 
 class AgentTest : public ::testing::Test {
  protected:
-  void StartAgent(std::vector<std::string> options = {}) {
-    std::vector<std::string> argv = {Runfile("agent/vmsilo-agent"),
-                                     absl::StrCat("--listen=unix:", Path()),
-                                     absl::StrCat("--user=", UserName())};
+  void StartAgent(std::vector<std::string> options = {},
+                  std::vector<std::string> prefix = {}) {
+    std::vector<std::string> argv = std::move(prefix);
+    for (const std::string& word :
+         {Runfile("agent/vmsilo-agent"), absl::StrCat("--listen=unix:", Path()),
+          absl::StrCat("--user=", UserName())}) {
+      argv.push_back(word);
+    }
     argv.insert(argv.end(), options.begin(), options.end());
     agent_ = std::make_unique<ChildProcess>(ChildProcess::Start(
         {.argv = argv,
@@ -286,6 +290,14 @@ TEST_F(AgentTest, CarriesMuchThroughACommand) {
   EXPECT_TRUE(client.out == client.input);
 }
 
+// A window for each stream, a queue, buffers, and what a process has anyway;
+// sanitizers have more.
+#if defined(__SANITIZE_ADDRESS__)
+constexpr uint64_t kFewKilobytes = 65536;
+#else
+constexpr uint64_t kFewKilobytes = 4096;
+#endif
+
 uint64_t PrivateKilobytes(pid_t pid) {
   const auto status = ReadFile(absl::StrCat("/proc/", pid, "/status"), 65536);
   EXPECT_THAT(status, IsOk());
@@ -302,7 +314,7 @@ TEST_F(AgentTest, AClientThatDoesNotReadCostsLittleMemory) {
   client.RunUntil([&] { return client.out.size() == command::kDefaultWindow; });
   // Nothing more comes, however long one waits.
   EXPECT_TRUE(IsSilentFor(client.fd(), absl::Milliseconds(300)));
-  EXPECT_LT(PrivateKilobytes(agent_->pid()), 4096u);
+  EXPECT_LT(PrivateKilobytes(agent_->pid()), kFewKilobytes);
   client.consumes = true;
   client.session().Consumed(Stream::kStdout, command::kDefaultWindow);
   EXPECT_EQ(client.Finish(), 0);
@@ -319,7 +331,7 @@ TEST_F(AgentTest, ACommandThatDoesNotReadStopsItsInputAndNothingElse) {
     return client.out == "ready\n" && client.session().StdinCapacity() == 0 &&
            client.session().pending().empty();
   });
-  EXPECT_LT(PrivateKilobytes(agent_->pid()), 4096u);
+  EXPECT_LT(PrivateKilobytes(agent_->pid()), kFewKilobytes);
   const UniqueFd writer(open(fifo.c_str(), O_RDWR | O_CLOEXEC));
   ASSERT_EQ(write(writer.get(), "on\n", 3), 3);
   EXPECT_EQ(client.Finish(), 0);
@@ -525,6 +537,28 @@ TEST_F(AgentTest, HalfOpenConnectionsAreFewAndLetGo) {
   EXPECT_THAT(ReadToEnd(idle.front().get()), HasSubstr("in time"));
   idle.clear();
   EXPECT_EQ(Connect({.arguments = {"true"}}).Finish(), 0);
+}
+
+TEST_F(AgentTest, SurvivesThatItHasNoDescriptorsLeft) {
+  StartAgent({}, {"/bin/sh", "-c", "ulimit -n 20; exec \"$@\"", "sh"});
+  std::vector<std::unique_ptr<Client>> clients;
+  for (int i = 0; i < 20; ++i) {
+    clients.push_back(
+        std::make_unique<Client>(Path(), Start{.arguments = {"cat"}}));
+    clients.back()->ends_input = false;
+    if (i > 0) continue;
+    clients[0]->input = "x";
+    clients[0]->WaitForOutput("x");
+  }
+  // The one that runs is not harmed by those there is no room for.
+  clients[0]->input = "xy";
+  clients[0]->WaitForOutput("xy");
+  for (const auto& client : clients) client->HangUp();
+  int status = 125;
+  for (int i = 0; i < 400 && status == 125; ++i) {
+    status = Connect({.arguments = {"true"}}).Finish();
+  }
+  EXPECT_EQ(status, 0);
 }
 
 TEST_F(AgentTest, SurvivesAFloodOfRubbish) {

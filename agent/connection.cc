@@ -60,15 +60,37 @@ absl::StatusOr<std::unique_ptr<Connection>> Connection::Create(
   std::unique_ptr<Connection> connection(
       new Connection(loop, std::move(socket), settings, owner));
   Connection* self = connection.get();
-  VMSILO_ASSIGN_OR_RETURN(
-      self->timer_,
-      loop->AddTimer(kHandshakeTimeout, [self] { return self->OnTimer(); }));
-  self->FlushSocket();
-  if (self->is_client_gone_) {
+  const absl::Status status = self->Greet();
+  if (!status.ok()) {
+    self->session_.Fail(ErrorCode::kBusy, status.message());
+    self->FlushSocket();
+    return status;
+  }
+  return connection;
+}
+
+absl::Status Connection::Greet() {
+  VMSILO_ASSIGN_OR_RETURN(timer_, loop_->AddTimer(kHandshakeTimeout, [this] {
+    return Survive(OnTimer());
+  }));
+  FlushSocket();
+  if (is_client_gone_) {
     return absl::UnavailableError("the client has left already");
   }
-  VMSILO_RETURN_IF_ERROR(self->Watch());
-  return connection;
+  return Watch();
+}
+
+absl::Status Connection::Survive(absl::Status status) {
+  // After success this object may be gone.
+  if (status.ok()) return status;
+  LOG(WARNING) << status.message() << ", connection dropped";
+  if (pid_ != 0 && !is_detached_) {
+    (void)kill(-pid_, SIGKILL);  // fails if it has just ended
+  }
+  session_.Fail(ErrorCode::kInternal, status.message());
+  FlushSocket();
+  owner_->OnClosed(this);
+  return absl::OkStatus();
 }
 
 absl::Status Connection::OnSocket(uint32_t events) {
@@ -304,13 +326,18 @@ void Connection::CloseOutput(size_t which) {
 }
 
 absl::Status Connection::OnChildExit(const command::Exit& exit) {
+  return Survive(AfterChildExit(exit));
+}
+
+absl::Status Connection::AfterChildExit(const command::Exit& exit) {
   if (result_.is_valid()) TakeResult();
   pid_ = 0;
   exit_ = exit;
   kill_timer_.Reset();
   if (!is_detached_ && (outputs_[kOut].is_open || outputs_[kErr].is_open)) {
-    VMSILO_ASSIGN_OR_RETURN(
-        timer_, loop_->AddTimer(kOutputGrace, [this] { return OnTimer(); }));
+    VMSILO_ASSIGN_OR_RETURN(timer_, loop_->AddTimer(kOutputGrace, [this] {
+      return Survive(OnTimer());
+    }));
   }
   return Update();
 }
@@ -365,7 +392,7 @@ absl::Status Connection::Update() {
   FlushSocket();
   if (is_hung_up_ && pid_ != 0 && !kill_timer_.is_active()) {
     VMSILO_ASSIGN_OR_RETURN(kill_timer_, loop_->AddTimer(kKillGrace, [this] {
-      return OnKillTimer();
+      return Survive(OnKillTimer());
     }));
   }
   if (is_client_gone_) {
@@ -382,8 +409,9 @@ absl::Status Connection::Update() {
     // of what we have not read. So it is the client that closes first.
     (void)shutdown(socket_.get(), SHUT_WR);
     is_shut_ = true;
-    VMSILO_ASSIGN_OR_RETURN(
-        timer_, loop_->AddTimer(kLinger, [this] { return OnTimer(); }));
+    VMSILO_ASSIGN_OR_RETURN(timer_, loop_->AddTimer(kLinger, [this] {
+      return Survive(OnTimer());
+    }));
   }
   return Watch();
 }
@@ -394,12 +422,13 @@ absl::Status Connection::Watch() {
         Watch(socket_.get(),
               EPOLLIN | (session_.pending().empty() ? 0u : uint32_t{EPOLLOUT}),
               &socket_source_, &socket_interest_,
-              [this](uint32_t events) { return OnSocket(events); }));
+              [this](uint32_t events) { return Survive(OnSocket(events)); }));
   }
   if (result_.is_valid() && !result_source_.is_active()) {
     VMSILO_ASSIGN_OR_RETURN(
-        result_source_, loop_->AddIo(result_.get(), EPOLLIN,
-                                     [this](uint32_t) { return OnResult(); }));
+        result_source_, loop_->AddIo(result_.get(), EPOLLIN, [this](uint32_t) {
+          return Survive(OnResult());
+        }));
   }
   const auto wants_output = [this](size_t which) {
     return outputs_[which].is_open &&
@@ -409,9 +438,10 @@ absl::Status Connection::Watch() {
     uint32_t events = 0;
     if (!stdin_.empty()) events |= EPOLLOUT;
     if (is_terminal_ && wants_output(kOut)) events |= EPOLLIN;
-    VMSILO_RETURN_IF_ERROR(Watch(
-        input_.get(), events == 0 ? kOnlyHangUp : events, &input_source_,
-        &input_interest_, [this](uint32_t ready) { return OnInput(ready); }));
+    VMSILO_RETURN_IF_ERROR(
+        Watch(input_.get(), events == 0 ? kOnlyHangUp : events, &input_source_,
+              &input_interest_,
+              [this](uint32_t ready) { return Survive(OnInput(ready)); }));
   }
   for (const size_t which : {kOut, kErr}) {
     Output& output = outputs_[which];
@@ -419,7 +449,7 @@ absl::Status Connection::Watch() {
     VMSILO_RETURN_IF_ERROR(Watch(
         output.fd.get(), wants_output(which) ? uint32_t{EPOLLIN} : kOnlyHangUp,
         &output.source, &output.interest,
-        [this, which](uint32_t) { return OnOutput(which); }));
+        [this, which](uint32_t) { return Survive(OnOutput(which)); }));
   }
   return absl::OkStatus();
 }

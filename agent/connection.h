@@ -105,6 +105,11 @@ class Connection : private command::ServerSession::Handler {
   void OnWindowSize(const command::WindowSize& size) override;
   void OnSignal(uint8_t number) override;
 
+  absl::Status Greet();
+  // Turns the failure of a handler into the end of this connection: others go
+  // on. May destroy this object.
+  absl::Status Survive(absl::Status status);
+  absl::Status AfterChildExit(const command::Exit& exit);
   absl::Status OnSocket(uint32_t events);
   absl::Status OnResult();
   absl::Status OnInput(uint32_t events);

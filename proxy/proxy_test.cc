@@ -395,6 +395,13 @@ TEST_F(ProxyTest, AReaderThatDoesNotReadStopsTheWriterAndNothingElse) {
   EXPECT_EQ(ReadExactly(proxy.client.get(), sent).size(), sent);
 }
 
+// A process that wants to run and does not get to is not asleep.
+bool IsAsleep(pid_t pid) {
+  const auto status = ReadFile(absl::StrCat("/proc/", pid, "/status"), 65536);
+  EXPECT_THAT(status, IsOk());
+  return status->find("\nState:\tS") != std::string::npos;
+}
+
 uint64_t ContextSwitches(pid_t pid) {
   const auto status = ReadFile(absl::StrCat("/proc/", pid, "/status"), 65536);
   EXPECT_THAT(status, IsOk());
@@ -426,7 +433,8 @@ TEST_F(ProxyTest, SleepsWhileNothingHappens) {
   do {
     before = ContextSwitches(proxy.process.pid());
     poll(nullptr, 0, 50);
-  } while (ContextSwitches(proxy.process.pid()) != before);
+  } while (ContextSwitches(proxy.process.pid()) != before ||
+           !IsAsleep(proxy.process.pid()));
   poll(nullptr, 0, 500);
   EXPECT_EQ(ContextSwitches(proxy.process.pid()), before);
 }

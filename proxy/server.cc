@@ -15,8 +15,19 @@
 #include "proxy/session.h"
 
 namespace vmsilo::proxy {
+namespace {
+
+// Between attempts to take a connection that there is no descriptor for.
+constexpr absl::Duration kAcceptPause = absl::Seconds(1);
+
+}  // namespace
 
 absl::Status Server::Start() {
+  // Made now, because it is needed when there are no descriptors left; that it
+  // fires once for nothing does no harm.
+  VMSILO_ASSIGN_OR_RETURN(pause_, loop_->AddTimer(kAcceptPause, [this] {
+    return source_.SetEvents(sessions_.size() < kMaxSessions ? EPOLLIN : 0);
+  }));
   VMSILO_ASSIGN_OR_RETURN(
       source_, loop_->AddIo(listener_.get(), EPOLLIN,
                             [this](uint32_t) { return OnConnection(); }));
@@ -33,10 +44,7 @@ absl::Status Server::OnConnection() {
     // pause this would be asked at once again.
     LOG(WARNING) << client.status().message() << ", trying again in a second";
     VMSILO_RETURN_IF_ERROR(source_.SetEvents(0));
-    VMSILO_ASSIGN_OR_RETURN(pause_, loop_->AddTimer(absl::Seconds(1), [this] {
-      return source_.SetEvents(EPOLLIN);
-    }));
-    return absl::OkStatus();
+    return pause_.SetTimer(kAcceptPause);
   }
   const auto place = sessions_.insert(sessions_.end(), nullptr);
   const auto done = [this, place](absl::Status status) {

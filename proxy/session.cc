@@ -81,11 +81,12 @@ absl::Status Session::OnConnected(absl::StatusOr<UniqueFd> guest) {
     return Finish(guest.status());
   }
   VMSILO_RETURN_IF_ERROR(on_connected_());
-  VMSILO_ASSIGN_OR_RETURN(
-      relay_, Relay::Create(loop_, std::move(client_), *std::move(guest),
-                            [this](Relay::Outcome outcome) {
-                              return OnRelayed(outcome);
-                            }));
+  absl::StatusOr<std::unique_ptr<Relay>> relay = Relay::Create(
+      loop_, std::move(client_), *std::move(guest),
+      [this](Relay::Outcome outcome) { return OnRelayed(outcome); });
+  // The end of this session, not of those beside it.
+  if (!relay.ok()) return Finish(relay.status());
+  relay_ = *std::move(relay);
   return absl::OkStatus();
 }
 
