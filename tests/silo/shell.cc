@@ -46,7 +46,9 @@ Outcome Shell(const std::string& command, absl::Duration deadline) {
 
 Outcome AsDesk(const std::string& command, absl::Duration deadline) {
   return Shell(
-      absl::StrCat("exec runuser -u desk -- bash -c ", ShellQuoted(command)),
+      absl::StrCat("exec setpriv --reuid=4200 --regid=4200 --clear-groups "
+                   "bash -c ",
+                   ShellQuoted(command)),
       deadline);
 }
 

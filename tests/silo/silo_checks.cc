@@ -67,6 +67,7 @@ class SiloTest : public testing::Test {
   static void SetUpTestSuite() {
     ASSERT_TRUE(
         Succeeds("install -d /var/lib/vmsilo/images/default && "
+                 "install tests/silo/print_arguments /usr/local/bin/ && "
                  "truncate -s 1M /var/lib/vmsilo/images/default/root.img && "
                  "tests/silo/install_host tests/silo/testdata/silos.toml"));
   }
@@ -294,19 +295,19 @@ TEST_F(SiloTest, AKilledAgentEndsItsCommandsAndComesBack) {
 TEST_F(SiloTest, AnotherSiloChangesNothingForTheOthers) {
   const std::string work = Invocation("vmsilo-work-vm.service");
   const std::string socket = Invocation("vmsilo-work.socket");
-  const std::string command_line =
-      Property("vmsilo-work-vm.service", "ExecStart").substr(0, 400);
+  // With the CID in its command line.
+  const std::string unit =
+      Answer("cat /etc/systemd/system/vmsilo-work-vm.service");
   // Before the others in every order.
   EXPECT_TRUE(Succeeds(
       "cp /etc/vmsilo/vmsilo.toml /tmp/before.toml && touch /tmp/stamp && "
-      "sed -n '/^.vms.work/,/^$/s/work/aaa/p' /tmp/before.toml "
-      ">/dev/null && "
       "{ cat /tmp/before.toml; echo; sed -n '/^.vms.work./,/^$/p' "
       "/tmp/before.toml | sed 's/vms.work/vms.aaa/'; } "
       ">/etc/vmsilo/vmsilo.toml && tests/silo/apply"));
   EXPECT_EQ(Answer("find /etc/systemd -newer /tmp/stamp -type f -not -path "
                    "'*aaa*'"),
             "");
+  EXPECT_EQ(Answer("cat /etc/systemd/system/vmsilo-work-vm.service"), unit);
   EXPECT_EQ(Property("vmsilo-aaa.socket", "ActiveState"), "active");
   EXPECT_EQ(Invocation("vmsilo-work-vm.service"), work);
   EXPECT_EQ(Invocation("vmsilo-work.socket"), socket);
@@ -316,7 +317,7 @@ TEST_F(SiloTest, AnotherSiloChangesNothingForTheOthers) {
 
   EXPECT_TRUE(Succeeds(
       "cp /tmp/before.toml /etc/vmsilo/vmsilo.toml && tests/silo/apply"));
-  EXPECT_THAT(Answer("find /etc -path '*aaa*'"), IsEmpty());
+  EXPECT_THAT(Answer("find /etc -path '*vmsilo-aaa*'"), IsEmpty());
   EXPECT_TRUE(Succeeds("test ! -e /run/vmsilo/aaa/command.socket"));
   EXPECT_EQ(Invocation("vmsilo-work-vm.service"), work);
 }
