@@ -61,6 +61,35 @@ std::set<std::string> RemovedUnits(const InstallPlan& plan) {
   return units;
 }
 
+// Units that may be running with what they were: their files or drop-ins are
+// other ones now. Templates are left out, since each instance ends by itself.
+std::set<std::string> ChangedUnits(const InstallPlan& plan) {
+  std::set<std::string> units;
+  const auto add = [&](absl::string_view path, bool only_drop_ins) {
+    absl::string_view unit = path;
+    if (!absl::ConsumePrefix(&unit, kSystemUnits)) return;
+    const size_t slash = unit.find('/');
+    if (slash == absl::string_view::npos) {
+      if (only_drop_ins) return;
+    } else {
+      unit = unit.substr(0, slash);
+      if (!absl::ConsumeSuffix(&unit, ".d")) return;
+    }
+    if (!absl::StrContains(unit, "@.")) units.emplace(unit);
+  };
+  for (const std::string& path : plan.replace)
+    add(path, /*only_drop_ins=*/false);
+  for (const std::string& path : plan.create) add(path, /*only_drop_ins=*/true);
+  for (const std::string& path : plan.remove) add(path, /*only_drop_ins=*/true);
+  // New and removed units have steps of their own.
+  for (const auto* paths : {&plan.create, &plan.remove}) {
+    for (const std::string& path : *paths) {
+      units.erase(std::string(absl::StripPrefix(path, kSystemUnits)));
+    }
+  }
+  return units;
+}
+
 }  // namespace
 
 std::string DescribeInstall(const InstallPlan& plan) {
@@ -141,6 +170,12 @@ std::vector<std::string> NextSteps(const InstallPlan& plan) {
     steps.push_back(
         "systemctl --user daemon-reload   # as the desktop user, or log in "
         "again");
+  }
+  if (const std::set<std::string> changed = ChangedUnits(plan);
+      !changed.empty()) {
+    steps.push_back(
+        absl::StrCat("systemctl try-restart ", absl::StrJoin(changed, " "),
+                     "   # if they run; a silo that does is shut down for it"));
   }
   // polkitd watches its directories (man 8 polkit), so nothing is said of it.
   if (const std::set<std::string> wanted = NewlyWanted(plan); !wanted.empty()) {

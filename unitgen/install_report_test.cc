@@ -69,6 +69,23 @@ TEST(InstallReportTest, StepsAreInTheOrderInWhichTheyWork) {
           "systemctl start vmsilo-balloond.service vmsilo-work.socket"));
 }
 
+TEST(InstallReportTest, UnitsThatRunWithTheirOldTextAreNamed) {
+  InstallPlan plan;
+  plan.create = {
+      "etc/systemd/system/vmsilo-a-vm.service.d/50-vmsilo.conf",
+      "etc/systemd/system/vmsilo-new-vm.service",
+      "etc/systemd/system/vmsilo-new-vm.service.d/50-vmsilo.conf",
+  };
+  plan.replace = {"etc/systemd/system/vmsilo-b.socket",
+                  "etc/systemd/system/vmsilo-b@.service",
+                  "etc/systemd/system/x.target.wants/vmsilo-b.socket"};
+  EXPECT_THAT(
+      NextSteps(plan),
+      ElementsAre("systemctl daemon-reload",
+                  StartsWith("systemctl try-restart vmsilo-a-vm.service "
+                             "vmsilo-b.socket  ")));
+}
+
 TEST(InstallReportTest, ARemovedTmpfilesRuleHasNothingToCreate) {
   InstallPlan plan;
   plan.remove = {"etc/tmpfiles.d/vmsilo.conf"};
