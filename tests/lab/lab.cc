@@ -22,6 +22,7 @@
 
 #include <getopt.h>
 #include <sched.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -180,6 +181,13 @@ absl::StatusOr<Job> MakeJob(const Options& options) {
   VMSILO_ASSIGN_OR_RETURN(job.directory, RealPath("."));
   VMSILO_ASSIGN_OR_RETURN(job.arguments[0], RealPath(job.arguments[0]));
   job.environment = {kPath, "HOME=/root", "LANG=C.UTF-8"};
+  winsize size = {};
+  if (options.has_terminal && ioctl(STDIN_FILENO, TIOCGWINSZ, &size) == 0 &&
+      size.ws_row != 0) {
+    // The runner gives them to the console, which does not know them.
+    job.environment.push_back(absl::StrCat("LINES=", size.ws_row));
+    job.environment.push_back(absl::StrCat("COLUMNS=", size.ws_col));
+  }
   for (char** variable = environ; *variable != nullptr; ++variable) {
     for (const absl::string_view prefix :
          {"TEST_", "TESTBRIDGE_", "GTEST_", "RUNFILES_", "TERM=", "LAB_"}) {

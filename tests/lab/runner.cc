@@ -26,7 +26,9 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
 #include "common/file.h"
+#include "common/parse_number.h"
 #include "common/socket.h"
 #include "common/status.h"
 #include "common/status_macros.h"
@@ -95,9 +97,31 @@ std::vector<char*> Pointers(const std::vector<std::string>& strings) {
   return pointers;
 }
 
+// The value of a variable as a number; 0 if it has none.
+unsigned short Number(const Job& job, absl::string_view variable) {
+  for (absl::string_view entry : job.environment) {
+    if (!absl::ConsumePrefix(&entry, variable) ||
+        !absl::ConsumePrefix(&entry, "=")) {
+      continue;
+    }
+    return ParseNumber<unsigned short>(entry, 0, 10000).value_or(0);
+  }
+  return 0;
+}
+
+void SetTerminalSize(const Job& job, int terminal) {
+  const winsize size = {.ws_row = Number(job, "LINES"),
+                        .ws_col = Number(job, "COLUMNS"),
+                        .ws_xpixel = 0,
+                        .ws_ypixel = 0};
+  // A shell is usable without it.
+  if (size.ws_row != 0) (void)ioctl(terminal, TIOCSWINSZ, &size);
+}
+
 // Runs the program to its end. A shell's number for how it ended.
 absl::StatusOr<int> RunJob(const Job& job, const Channels& channels,
                            bool has_terminal) {
+  if (has_terminal) SetTerminalSize(job, channels.input.get());
   const pid_t child = fork();
   if (child < 0) return ErrnoStatus("fork");
   if (child == 0) {
