@@ -35,7 +35,7 @@ inline constexpr absl::Duration kHandshakeTimeout = absl::Seconds(10);
 inline constexpr absl::Duration kOutputGrace = absl::Milliseconds(250);
 
 // What is then still taken of each stream: as much as a pipe holds.
-inline constexpr size_t kLastOutputBytes = 64 * 1024;
+inline constexpr size_t kLastOutputBytes = size_t{64} * 1024;
 
 // Between the hang-up of a command whose client is gone and its end by force.
 inline constexpr absl::Duration kKillGrace = absl::Seconds(5);

@@ -43,7 +43,7 @@ namespace vmsilo::agent {
 namespace {
 
 // A kernel takes 2 KiB of command line on x86, and up to 64 KiB elsewhere.
-constexpr size_t kMaxKernelCommandLine = 64 * 1024;
+constexpr size_t kMaxKernelCommandLine = size_t{64} * 1024;
 
 // Six descriptors for each of the default's commands, and some.
 constexpr rlim_t kWantedFiles = 4096;

@@ -16,7 +16,7 @@ namespace vmsilo::agent {
 // are unknown to it.
 
 // A guest's user database has a few kilobytes; a runaway one is refused.
-inline constexpr size_t kMaxDatabaseBytes = 1024 * 1024;
+inline constexpr size_t kMaxDatabaseBytes = size_t{1024} * 1024;
 
 // What one process may have (NGROUPS_MAX in man 2 setgroups).
 inline constexpr size_t kMaxGroups = 65536;

@@ -34,7 +34,7 @@ int StatusOf(const std::function<int()>& body) {
   return status;
 }
 
-bool IsKilled(int status) {
+bool IsKilled([[maybe_unused]] int status) {
 #if defined(__SANITIZE_ADDRESS__)
   return true;  // logged only, see sandbox.cc
 #else

@@ -24,7 +24,7 @@ constexpr int kMovesPerTurn = 16;
 
 // A move of fewer bytes probably emptied the socket: asking it again would
 // only be told so, and the event loop tells for free.
-constexpr size_t kLikelyMore = 32 * 1024;
+constexpr size_t kLikelyMore = size_t{32} * 1024;
 
 // No event but the end of the connection, and that once: EPOLLHUP cannot be
 // masked, and without EPOLLET it would be reported for ever.

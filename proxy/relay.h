@@ -18,7 +18,7 @@ namespace vmsilo::proxy {
 // What one direction holds at most: a pipe of this size, or a buffer where the
 // kernel cannot splice. It is what Linux lets an unprivileged user have sixteen
 // of, and twice what a system call moves at best.
-inline constexpr size_t kRelayBytes = 256 * 1024;
+inline constexpr size_t kRelayBytes = size_t{256} * 1024;
 
 // A guest that takes nothing for so long, of what a client left behind that is
 // gone, will not take it any more.
