@@ -39,7 +39,7 @@ absl::Status LogsCommand(const std::string& silo, const LogsFlags& flags) {
   const bool use_colour =
       isatty(STDOUT_FILENO) == 1 && (no_color == nullptr || *no_color == 0);
   const absl::TimeZone zone = absl::LocalTimeZone();
-  const absl::Status status = ReadJournal(options, [&](const LogEntry& entry) {
+  absl::Status status = ReadJournal(options, [&](const LogEntry& entry) {
     return WriteAll(STDOUT_FILENO, FormatLogEntry(entry, zone, use_colour));
   });
   // `vmsilo logs work | head` has what it wanted.

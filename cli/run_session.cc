@@ -66,12 +66,13 @@ RunSession::RunSession(EventLoop* loop, const Clock* clock, UniqueFd connection,
       out_(loop,
            {.written =
                 [this](size_t n) { session_.Consumed(Stream::kStdout, n); },
-            .failed = [this](absl::Status error) { OnOutputFailed(error); }}),
+            .failed =
+                [this](const absl::Status& error) { OnOutputFailed(error); }}),
       err_(loop,
            {.written =
                 [this](size_t n) { session_.Consumed(Stream::kStderr, n); },
             // Nobody is left who could be told; the command goes on.
-            .failed = [](absl::Status) {}}) {}
+            .failed = [](const absl::Status&) {}}) {}
 
 RunEnd RunSession::Run() {
   absl::Status status = Prepare();

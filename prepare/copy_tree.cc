@@ -34,9 +34,9 @@ namespace vmsilo::prepare {
 namespace {
 
 // The kernel's own limits (XATTR_LIST_MAX, XATTR_SIZE_MAX).
-constexpr size_t kMaxXattrBytes = 64 * 1024;
+constexpr size_t kMaxXattrBytes = size_t{64} << 10;
 
-constexpr size_t kCopyBytes = 1024 * 1024;
+constexpr size_t kCopyBytes = size_t{1} << 20;
 
 absl::StatusOr<std::vector<std::string>> NamesIn(int directory) {
   UniqueFd fd(openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));

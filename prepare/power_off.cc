@@ -113,7 +113,8 @@ class PowerOffRun {
 
   void Press() {
     client_->PressPowerButton(
-        kPressDeadline, [this](absl::Status status) { OnPressed(status); });
+        kPressDeadline,
+        [this](const absl::Status& status) { OnPressed(status); });
   }
 
   void OnPressed(const absl::Status& status) {

@@ -55,7 +55,7 @@ absl::Status ConfineToConnecting(const std::string& listen_path) {
 }
 
 absl::Status ConfineToRelaying() {
-  const absl::Status dropped = DropCapabilities();
+  absl::Status dropped = DropCapabilities();
   // A unit's own filter may refuse capset(). What is left then is the right to
   // bind a low port, and the filter below has no bind().
   if (!dropped.ok() && !absl::IsPermissionDenied(dropped)) return dropped;

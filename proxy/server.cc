@@ -47,7 +47,7 @@ absl::Status Server::OnConnection() {
     return pause_.SetTimer(kAcceptPause);
   }
   const auto place = sessions_.insert(sessions_.end(), nullptr);
-  const auto done = [this, place](absl::Status status) {
+  const auto done = [this, place](const absl::Status& status) {
     if (!status.ok()) LOG(WARNING) << status.message();
     if (sessions_.size() == kMaxSessions) {
       // Fails only for a source that is gone.

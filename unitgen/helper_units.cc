@@ -21,7 +21,7 @@ namespace {
 
 // The head of a unit that the VM pulls in before it starts, and that has no
 // life of its own.
-Unit Backend(const config::Vm& vm, std::string name, std::string title,
+Unit Backend(const config::Vm& vm, std::string name, const std::string& title,
              std::string reason, std::string key) {
   Unit unit;
   unit.name = std::move(name);

@@ -135,7 +135,7 @@ void AddPrep(const config::Vm& vm, Context* context) {
                "", {context->config().paths.systemd_tmpfiles, "--create", "-"},
                "paths.systemdTmpfiles"))
       .Add("StandardInput", "data");
-  auto line = [&](std::string text) {
+  auto line = [&](absl::string_view text) {
     service.Add("StandardInputText", QuoteInputText(text));
   };
   line("d /run/vmsilo 0755 root root -");
