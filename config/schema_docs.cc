@@ -12,6 +12,7 @@
 #include "absl/strings/str_split.h"
 #include "common/json.h"
 #include "common/value.h"
+#include "common/version.h"
 
 namespace vmsilo::config {
 namespace {
@@ -198,12 +199,15 @@ std::string Roff(absl::string_view text) {
   return out;
 }
 
+// For the place after a heading, which begins the first paragraph by itself.
 void AppendRoffParagraphs(absl::string_view text, std::string& out) {
   bool is_code = false;
+  bool is_first = true;
   for (absl::string_view paragraph : absl::StrSplit(text, "\n\n")) {
     const bool is_code_now = absl::StartsWith(paragraph, "    ");
     if (is_code && !is_code_now) out += ".fi\n.RE\n";
-    out += is_code && is_code_now ? ".sp\n" : ".PP\n";
+    if (!is_first) out += is_code && is_code_now ? ".sp\n" : ".PP\n";
+    is_first = false;
     if (!is_code && is_code_now) out += ".RS 4\n.nf\n";
     is_code = is_code_now;
     for (absl::string_view line : absl::StrSplit(paragraph, '\n')) {
@@ -391,9 +395,11 @@ std::string SchemaAsMarkdown(const TableSchema& root) {
 }
 
 std::string SchemaAsManPage(const TableSchema& root) {
-  std::string out =
+  std::string out = absl::StrCat(
       ".\\\" Generated from the table of options in config/schema.cc.\n"
-      ".TH VMSILO.TOML 5 \"\" vmsilo \"File formats\"\n"
+      ".TH VMSILO.TOML 5 \"",
+      kVersionDate,
+      "\" vmsilo \"File formats\"\n"
       ".SH NAME\n"
       "vmsilo.toml \\- the configuration of vmsilo's silos\n"
       ".SH SYNOPSIS\n"
@@ -402,7 +408,7 @@ std::string SchemaAsManPage(const TableSchema& root) {
       ".B /etc/vmsilo/vmsilo.toml.d/*.toml\n"
       ".SH DESCRIPTION\n"
       "The user's silos, and what host and hypervisors need to know of "
-      "them.\n";
+      "them.\n");
   for (const Section& section : kBefore) {
     absl::StrAppend(&out, ".SS ", section.title, "\n");
     AppendRoffParagraphs(section.text, out);

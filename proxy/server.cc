@@ -26,7 +26,8 @@ absl::Status Server::Start() {
   // Made now, because it is needed when there are no descriptors left; that it
   // fires once for nothing does no harm.
   VMSILO_ASSIGN_OR_RETURN(pause_, loop_->AddTimer(kAcceptPause, [this] {
-    return source_.SetEvents(sessions_.size() < kMaxSessions ? EPOLLIN : 0);
+    return source_.SetEvents(sessions_.size() < kMaxSessions ? uint32_t{EPOLLIN}
+                                                             : 0);
   }));
   VMSILO_ASSIGN_OR_RETURN(
       source_, loop_->AddIo(listener_.get(), EPOLLIN,
