@@ -234,8 +234,9 @@ void AddSound(const config::Vm& vm, Context* context) {
   context->Emit(std::move(unit));
 }
 
-// What Mesa needs, kcmp and io_uring too, is all in here.
-constexpr absl::string_view kGpuCalls = "@system-service";
+// What Mesa needs, kcmp and io_uring too, is all in here; the program that
+// waits for the back end's socket filters its own calls.
+constexpr absl::string_view kGpuCalls = kServiceCalls;
 
 void AddGpu(const config::Vm& vm, Context* context) {
   const config::Config& config = context->config();
