@@ -3,6 +3,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "config/layout.h"
+#include "hypervisor/arguments.h"
 #include "hypervisor/boot.h"
 
 namespace vmsilo::hypervisor::cloud_hypervisor {
@@ -21,13 +22,13 @@ std::string Value(absl::string_view text) {
   return absl::StrCat("\"", text, "\"");
 }
 
-class Builder {
+class Builder : private Arguments {
  public:
   Builder(const config::Config& config, const config::Vm& vm)
       : config_(config), vm_(vm), boot_(ResolveBoot(config, vm)) {}
 
   std::vector<std::string> Build() && {
-    argv_.push_back(config_.paths.cloud_hypervisor);
+    Add(config_.paths.cloud_hypervisor);
     Add("--api-socket",
         absl::StrCat("path=",
                      Value(layout::CloudHypervisorControlSocket(vm_.name))));
@@ -64,19 +65,10 @@ class Builder {
     }
     Append(config_.cloud_hypervisor.extra_args);
     Append(vm_.extra_args);
-    return std::move(argv_);
+    return std::move(*this).Take();
   }
 
  private:
-  void Add(absl::string_view option) { argv_.emplace_back(option); }
-  void Add(absl::string_view option, std::string value) {
-    argv_.emplace_back(option);
-    argv_.push_back(std::move(value));
-  }
-  void Append(const std::vector<std::string>& args) {
-    argv_.insert(argv_.end(), args.begin(), args.end());
-  }
-
   void Kernel() {
     Add("--kernel", boot_.kernel);
     if (boot_.initrd.has_value()) Add("--initramfs", *boot_.initrd);
@@ -164,7 +156,6 @@ class Builder {
   const config::Config& config_;
   const config::Vm& vm_;
   const Boot boot_;
-  std::vector<std::string> argv_;
 };
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
 #include "config/layout.h"
+#include "hypervisor/arguments.h"
 #include "hypervisor/boot.h"
 
 namespace vmsilo::hypervisor::crosvm {
@@ -21,13 +22,13 @@ std::string Value(absl::string_view text) {
   return out;
 }
 
-class Builder {
+class Builder : private Arguments {
  public:
   Builder(const config::Config& config, const config::Vm& vm)
       : config_(config), vm_(vm), boot_(ResolveBoot(config, vm)) {}
 
   std::vector<std::string> Build() && {
-    argv_.push_back(config_.paths.crosvm);
+    Add(config_.paths.crosvm);
     Add("--no-syslog");
     Add("--log-level", config_.crosvm.log_level);
     // Tells a reset from a stop and a crash by exit status.
@@ -59,20 +60,11 @@ class Builder {
     if (!boot_.kernel_params.empty()) Add("--params", boot_.kernel_params);
     Append(config_.crosvm.extra_run_args);
     Append(vm_.extra_args);
-    argv_.push_back(boot_.kernel);
-    return std::move(argv_);
+    Add(boot_.kernel);
+    return std::move(*this).Take();
   }
 
  private:
-  void Add(absl::string_view option) { argv_.emplace_back(option); }
-  void Add(absl::string_view option, std::string value) {
-    argv_.emplace_back(option);
-    argv_.push_back(std::move(value));
-  }
-  void Append(const std::vector<std::string>& args) {
-    argv_.insert(argv_.end(), args.begin(), args.end());
-  }
-
   void Sandbox() {
     if (config_.crosvm.sandbox) {
       // Its default, /var/empty, is not there on every distribution.
@@ -139,7 +131,6 @@ class Builder {
   const config::Config& config_;
   const config::Vm& vm_;
   const Boot boot_;
-  std::vector<std::string> argv_;
 };
 
 }  // namespace

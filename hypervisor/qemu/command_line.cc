@@ -4,6 +4,7 @@
 #include "absl/strings/str_replace.h"
 #include "absl/strings/string_view.h"
 #include "config/layout.h"
+#include "hypervisor/arguments.h"
 #include "hypervisor/boot.h"
 
 namespace vmsilo::hypervisor::qemu {
@@ -23,13 +24,13 @@ std::string Size(Bytes size) {
   return absl::StrCat((count + KiB(1).count() - 1) / KiB(1).count(), "k");
 }
 
-class Builder {
+class Builder : private Arguments {
  public:
   Builder(const config::Config& config, const config::Vm& vm)
       : config_(config), vm_(vm), boot_(ResolveBoot(config, vm)) {}
 
   std::vector<std::string> Build() && {
-    argv_.push_back(config_.paths.qemu);
+    Add(config_.paths.qemu);
     Machine();
     Kernel();
     ControlSockets();
@@ -44,19 +45,10 @@ class Builder {
     }
     Append(config_.qemu.extra_args);
     Append(vm_.extra_args);
-    return std::move(argv_);
+    return std::move(*this).Take();
   }
 
  private:
-  void Add(absl::string_view option) { argv_.emplace_back(option); }
-  void Add(absl::string_view option, std::string value) {
-    argv_.emplace_back(option);
-    argv_.push_back(std::move(value));
-  }
-  void Append(const std::vector<std::string>& args) {
-    argv_.insert(argv_.end(), args.begin(), args.end());
-  }
-
   void Machine() {
     Add("-name", absl::StrCat("guest=", Value(vm_.name), ",debug-threads=on"));
     Add("-nodefaults");
@@ -200,7 +192,6 @@ class Builder {
   const config::Config& config_;
   const config::Vm& vm_;
   const Boot boot_;
-  std::vector<std::string> argv_;
 };
 
 }  // namespace
