@@ -17,7 +17,11 @@ inline constexpr size_t kMaxEscapedBytes = 256;
 // ends in "...".
 std::string Escaped(absl::string_view bytes, size_t max = kMaxEscapedBytes);
 
-// The same between single quotes.
+// The same for text that does not come between quotes, such as a sentence of
+// another program: its quotes and backslashes stay as they are.
+std::string EscapedText(absl::string_view bytes, size_t max = kMaxEscapedBytes);
+
+// As Escaped(), between single quotes.
 std::string Quoted(absl::string_view bytes, size_t max = kMaxEscapedBytes);
 
 }  // namespace vmsilo

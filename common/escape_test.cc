@@ -27,6 +27,12 @@ TEST(EscapedTest, CutsAtTheLimitAndSaysSo) {
             kMaxEscapedBytes + 3);
 }
 
+TEST(EscapedTextTest, LeavesQuotesAndBackslashesAlone) {
+  EXPECT_EQ(EscapedText("can't open '\\x1b'\n\x1b"),
+            "can't open '\\x1b'\\n\\x1b");
+  EXPECT_EQ(EscapedText("abcd", 3), "abc...");
+}
+
 TEST(QuotedTest, PutsQuotesAround) { EXPECT_EQ(Quoted("a'b"), "'a\\'b'"); }
 
 }  // namespace

@@ -22,11 +22,14 @@ namespace vmsilo {
 namespace {
 
 // A program started with a standard descriptor closed would give its number
-// to the next file it opens, and print errors into that file.
+// to the next file it opens, and print errors into that file. Standard output
+// is opened for reading: who writes to it still fails with EBADF, and output
+// that was asked for is not thrown away in silence. Messages are, as nobody
+// could be told.
 bool OpenStandardFds() {
   for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; ++fd) {
     if (fcntl(fd, F_GETFD) != -1) continue;
-    if (open("/dev/null", fd == STDIN_FILENO ? O_RDONLY : O_WRONLY) != fd) {
+    if (open("/dev/null", fd == STDERR_FILENO ? O_WRONLY : O_RDONLY) != fd) {
       return false;
     }
   }

@@ -66,5 +66,15 @@ TEST(MainTest, AnOutputThatIsFullIsAnError) {
   EXPECT_THAT(result.err, HasSubstr("No space left"));
 }
 
+TEST(MainTest, AnOutputThatIsClosedIsAnErrorWhereThereIsOutput) {
+  const std::string sample = Runfile("common/testing/sample_program");
+  const auto result =
+      RunProcess({"/bin/sh", "-c", "exec \"$0\" --help >&-", sample});
+  EXPECT_EQ(result.exit_code, 71);
+  EXPECT_THAT(result.err, HasSubstr("Bad file descriptor"));
+  EXPECT_EQ(RunProcess({"/bin/sh", "-c", "exec \"$0\" --fail >&-", sample}).err,
+            "sample: error: nobody is there\n");
+}
+
 }  // namespace
 }  // namespace vmsilo

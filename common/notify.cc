@@ -29,6 +29,18 @@ void NotifyStatus(absl::string_view text) {
                   absl::StrCat("STATUS=", Escaped(text)).c_str());
 }
 
+void StoreFd(int fd, absl::string_view name) {
+  const std::string message =
+      absl::StrCat("FDSTORE=1\nFDPOLL=0\nFDNAME=", name);
+  (void)sd_pid_notify_with_fds(/*pid=*/0, /*unset_environment=*/0,
+                               message.c_str(), &fd, 1);
+}
+
+void ForgetStoredFd(absl::string_view name) {
+  (void)sd_notify(/*unset_environment=*/0,
+                  absl::StrCat("FDSTOREREMOVE=1\nFDNAME=", name).c_str());
+}
+
 absl::StatusOr<std::vector<InheritedFd>> TakeInheritedFds() {
   char** names = nullptr;
   const int count = sd_listen_fds_with_names(/*unset_environment=*/1, &names);

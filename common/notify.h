@@ -16,7 +16,15 @@ void NotifyStopping();
 // One line for `systemctl status`.
 void NotifyStatus(absl::string_view text);
 
-// A descriptor that the service manager handed over, close-on-exec.
+// Has the service manager keep a duplicate of `fd`, under `name`, and hand it
+// to the next process of this unit, should this one end without the unit being
+// stopped (FileDescriptorStoreMax=). It keeps one that has hung up, too, until
+// it is told to forget it.
+void StoreFd(int fd, absl::string_view name);
+void ForgetStoredFd(absl::string_view name);
+
+// A descriptor that the service manager handed over, from a socket unit or
+// from its store, close-on-exec.
 struct InheritedFd {
   UniqueFd fd;
   std::string name;  // FileDescriptorName=, or "unknown"

@@ -87,6 +87,9 @@ struct Command {
   // The first operand ends the options: what follows belongs to somebody else.
   bool operands_end_options = false;
   Completion completion = Completion::kNone;  // of the operands
+  // So many of them are of that kind; behind them comes "--" and what is no
+  // business of ours.
+  size_t completed_operands = std::numeric_limits<size_t>::max();
   std::function<absl::Status(const Operands&)> run = nullptr;
 };
 
@@ -122,6 +125,15 @@ absl::StatusOr<Invocation> ParseCommandLine(
 // Adds --help, --version, --log-level and the hidden options by which the
 // build gets manual page and completions.
 void AddStandardOptions(Program* program);
+
+namespace options_internal {
+
+// Those of `command` and of the program, with --help and --version as every
+// program shows them.
+std::vector<Option> ShownOptions(const Program& program,
+                                 const Command* command);
+
+}  // namespace options_internal
 
 std::string HelpText(const Program& program, const Command* command);
 // Troff, man(7).

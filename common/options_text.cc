@@ -1,4 +1,4 @@
-// What people read of an option table: help, manual page, completions.
+// What people read of an option table: help and manual page.
 
 #include <algorithm>
 #include <cstddef>
@@ -24,21 +24,6 @@ namespace {
 // Where the explanations of options begin, and lines end.
 constexpr size_t kHelpColumn = 26;
 constexpr size_t kHelpWidth = 79;
-
-// --help and --version as every program shows them.
-std::vector<Option> ShownOptions(const Program& program,
-                                 const Command* command) {
-  std::vector<Option> shown;
-  const auto add = [&shown](const std::vector<Option>& options) {
-    shown.insert(shown.end(), options.begin(), options.end());
-  };
-  if (command != nullptr) add(command->options);
-  add(program.options);
-  shown.push_back(
-      {.name = "help", .short_name = 'h', .help = "Show this help"});
-  shown.push_back({.name = "version", .help = "Show the version"});
-  return shown;
-}
 
 // Terminal columns of a text: UTF-8 continuation bytes take none.
 size_t Columns(absl::string_view text) {
@@ -162,205 +147,25 @@ std::string TroffExamples(const std::vector<Example>& examples) {
   return out;
 }
 
-// A word in single quotes, for all three shells.
-std::string ShellQuote(absl::string_view text) {
-  return absl::StrCat("'", absl::StrReplaceAll(text, {{"'", "'\\''"}}), "'");
-}
-
-std::string FishQuote(absl::string_view text) {
-  return absl::StrCat(
-      "'", absl::StrReplaceAll(text, {{"\\", "\\\\"}, {"'", "\\'"}}), "'");
-}
-
-// The names of the silos, by asking the program that knows them.
-constexpr absl::string_view kListSilos = "vmsilo list --names 2>/dev/null";
-
-std::string FunctionName(const Program& program) {
-  return absl::StrCat("_", absl::StrReplaceAll(program.name, {{"-", "_"}}));
-}
-
-std::string BashWords(const Option& option) {
-  switch (option.completion) {
-    case Completion::kFile:
-      return "COMPREPLY=($(compgen -f -- \"$cur\"))";
-    case Completion::kDirectory:
-      return "COMPREPLY=($(compgen -d -- \"$cur\"))";
-    case Completion::kSilo:
-      return absl::StrCat("COMPREPLY=($(compgen -W \"$(", kListSilos,
-                          ")\" -- \"$cur\"))");
-    case Completion::kNone:
-      break;
-  }
-  return absl::StrCat("COMPREPLY=($(compgen -W ",
-                      ShellQuote(absl::StrJoin(option.choices, " ")),
-                      " -- \"$cur\"))");
-}
-
-std::string Switches(const std::vector<Option>& options) {
-  return absl::StrJoin(options, " ",
-                       [](std::string* out, const Option& option) {
-                         absl::StrAppend(out, "--", option.name);
-                       });
-}
-
-// The part of a completion function that is about one command.
-std::string BashCommand(const Program& program, const Command& command,
-                        absl::string_view more_words) {
-  const std::vector<Option> options = ShownOptions(program, &command);
-  std::string out = "      case \"$prev\" in\n";
-  for (const Option& option : options) {
-    if (option.argument.empty()) continue;
-    absl::StrAppend(&out, "        --", option.name, ") ", BashWords(option),
-                    "; return ;;\n");
-  }
-  absl::StrAppend(
-      &out, "        *) ;;\n      esac\n", "      if [[ $cur == -* ]]; then\n",
-      "        COMPREPLY=($(compgen -W ", ShellQuote(Switches(options)),
-      " -- \"$cur\"))\n", "      else\n        ",
-      more_words.empty()
-          ? BashWords({.completion = command.completion})
-          : absl::StrCat("COMPREPLY=($(compgen -W ", ShellQuote(more_words),
-                         " -- \"$cur\"))"),
-      "\n      fi\n");
-  return out;
-}
-
-std::string CommandWords(const Program& program) {
-  return absl::StrJoin(program.commands, " ",
-                       [](std::string* out, const Command& command) {
-                         out->append(command.name);
-                       });
-}
-
-std::string BashCompletion(const Program& program) {
-  const std::string function = FunctionName(program);
-  std::string out = absl::StrCat(
-      "# bash completion of ", program.name, "\n", function, "() {\n",
-      "  local cur=${COMP_WORDS[COMP_CWORD]} "
-      "prev=${COMP_WORDS[COMP_CWORD-1]}\n",
-      "  local command= word\n",
-      "  for word in \"${COMP_WORDS[@]:1:COMP_CWORD-1}\"; do\n",
-      "    if [[ $word != -* ]]; then command=$word; break; fi\n  done\n",
-      "  case \"$command\" in\n");
-  for (const Command& command : program.commands) {
-    absl::StrAppend(&out, "    ", command.name, ")\n",
-                    BashCommand(program, command, ""), "      ;;\n");
-  }
-  absl::StrAppend(&out, "    *)\n",
-                  BashCommand(program, program.main, CommandWords(program)),
-                  "      ;;\n  esac\n}\ncomplete -F ", function, " ",
-                  program.name, "\n");
-  return out;
-}
-
-std::string ZshAction(const Option& option) {
-  switch (option.completion) {
-    case Completion::kFile:
-      return "_files";
-    case Completion::kDirectory:
-      return "_files -/";
-    case Completion::kSilo:
-      return absl::StrCat("($(", kListSilos, "))");
-    case Completion::kNone:
-      break;
-  }
-  return option.choices.empty()
-             ? " "
-             : absl::StrCat("(", absl::StrJoin(option.choices, " "), ")");
-}
-
-// One specification for _arguments, in which brackets and colons count.
-std::string ZshOption(const Option& option) {
-  const std::string help = absl::StrReplaceAll(
-      option.help, {{"[", "\\["}, {"]", "\\]"}, {":", "\\:"}});
-  std::string spec = absl::StrCat(
-      "--", option.name, option.argument.empty() ? "" : "=", "[", help, "]");
-  if (!option.argument.empty()) {
-    absl::StrAppend(&spec, ":", option.argument, ":", ZshAction(option));
-  }
-  return ShellQuote(spec);
-}
-
-std::string ZshArguments(const std::vector<Option>& options,
-                         absl::string_view rest) {
-  std::string out = "_arguments";
-  for (const Option& option : options) {
-    absl::StrAppend(&out, " \\\n      ", ZshOption(option));
-  }
-  return absl::StrCat(out, rest, "\n");
-}
-
-std::string ZshCompletion(const Program& program) {
-  std::string out = absl::StrCat("#compdef ", program.name, "\n");
-  const auto operands = [](const Command& command) {
-    return absl::StrCat(
-        " \\\n      ",
-        ShellQuote(absl::StrCat(
-            "*:operand:", ZshAction({.completion = command.completion}))));
-  };
-  if (program.commands.empty()) {
-    return absl::StrCat(out, ZshArguments(ShownOptions(program, &program.main),
-                                          operands(program.main)));
-  }
-  absl::StrAppend(&out, "local context state line\n",
-                  ZshArguments(ShownOptions(program, &program.main),
-                               absl::StrCat(" \\\n      '1:command:(",
-                                            CommandWords(program),
-                                            ")' '*::operand:->operands'")),
-                  "[[ $state == operands ]] || return\ncase $line[1] in\n");
-  for (const Command& command : program.commands) {
-    absl::StrAppend(
-        &out, "  ", command.name, ") ",
-        ZshArguments(ShownOptions(program, &command), operands(command)),
-        "    ;;\n");
-  }
-  return out + "esac\n";
-}
-
-std::string FishOptions(absl::string_view program, absl::string_view condition,
-                        const std::vector<Option>& options) {
-  std::string out;
-  for (const Option& option : options) {
-    absl::StrAppend(&out, "complete -c ", program, condition, " -l ",
-                    option.name);
-    if (option.short_name != 0) {
-      absl::StrAppend(&out, " -s ", std::string(1, option.short_name));
-    }
-    if (!option.argument.empty()) absl::StrAppend(&out, " -r");
-    if (option.completion == Completion::kFile) absl::StrAppend(&out, " -F");
-    if (option.completion == Completion::kSilo) {
-      absl::StrAppend(&out, " -f -a '(", kListSilos, ")'");
-    }
-    if (!option.choices.empty()) {
-      absl::StrAppend(&out, " -f -a ",
-                      FishQuote(absl::StrJoin(option.choices, " ")));
-    }
-    absl::StrAppend(&out, " -d ", FishQuote(option.help), "\n");
-  }
-  return out;
-}
-
-std::string FishCompletion(const Program& program) {
-  std::string out = absl::StrCat("# fish completion of ", program.name, "\n");
-  for (const Command& command : program.commands) {
-    absl::StrAppend(&out, "complete -c ", program.name,
-                    " -n __fish_use_subcommand -f -a ", command.name, " -d ",
-                    FishQuote(command.summary), "\n");
-    const std::string condition =
-        absl::StrCat(" -n '__fish_seen_subcommand_from ", command.name, "'");
-    absl::StrAppend(&out,
-                    FishOptions(program.name, condition, command.options));
-    if (command.completion == Completion::kSilo) {
-      absl::StrAppend(&out, "complete -c ", program.name, condition,
-                      " -f -a '(", kListSilos, ")'\n");
-    }
-  }
-  absl::StrAppend(&out, FishOptions(program.name, "",
-                                    ShownOptions(program, &program.main)));
-  return out;
-}
-
 }  // namespace
+
+namespace options_internal {
+
+std::vector<Option> ShownOptions(const Program& program,
+                                 const Command* command) {
+  std::vector<Option> shown;
+  const auto add = [&shown](const std::vector<Option>& options) {
+    shown.insert(shown.end(), options.begin(), options.end());
+  };
+  if (command != nullptr) add(command->options);
+  add(program.options);
+  shown.push_back(
+      {.name = "help", .short_name = 'h', .help = "Show this help"});
+  shown.push_back({.name = "version", .help = "Show the version"});
+  return shown;
+}
+
+}  // namespace options_internal
 
 std::string HelpText(const Program& program, const Command* command) {
   const bool is_subcommand = IsSubcommand(program, command);
@@ -378,8 +183,8 @@ std::string HelpText(const Program& program, const Command* command) {
     }
   }
   absl::StrAppend(&out, "\nOptions:\n");
-  for (const Option& option :
-       ShownOptions(program, is_subcommand ? command : &program.main)) {
+  for (const Option& option : options_internal::ShownOptions(
+           program, is_subcommand ? command : &program.main)) {
     absl::StrAppend(&out, HelpEntry(OptionHead(option), option.help));
   }
   const std::vector<Example>& examples =
@@ -426,7 +231,8 @@ std::string ManualPage(const Program& program) {
     absl::StrAppend(&out, TroffExamples(command.examples));
   }
   absl::StrAppend(&out, ".SH OPTIONS\n");
-  for (const Option& option : ShownOptions(program, &program.main)) {
+  for (const Option& option :
+       options_internal::ShownOptions(program, &program.main)) {
     absl::StrAppend(&out, TroffOption(option));
   }
   for (const ManSection& section : program.man_sections) {
@@ -441,15 +247,6 @@ std::string ManualPage(const Program& program) {
                     Troff(absl::StrJoin(program.see_also, ", ")), "\n");
   }
   return out;
-}
-
-absl::StatusOr<std::string> CompletionScript(const Program& program,
-                                             absl::string_view shell) {
-  if (shell == "bash") return BashCompletion(program);
-  if (shell == "zsh") return ZshCompletion(program);
-  if (shell == "fish") return FishCompletion(program);
-  return absl::InvalidArgumentError(
-      absl::StrCat(Quoted(shell), " is not one of bash, zsh, fish"));
 }
 
 }  // namespace vmsilo

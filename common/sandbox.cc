@@ -66,6 +66,9 @@ uint64_t Rights(PathAccess::Kind kind) {
              kRightTruncate;
     case PathAccess::Kind::kRemoveFiles:
       return LANDLOCK_ACCESS_FS_REMOVE_FILE;
+    case PathAccess::Kind::kDevice:
+      return LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE |
+             kRightIoctl;
   }
   return 0;
 }

@@ -59,7 +59,12 @@ absl::Status DropCapabilities();
 // What may be done below a path.
 struct PathAccess {
   std::string path;
-  enum class Kind { kRead, kReadWrite, kRemoveFiles } kind = Kind::kRead;
+  enum class Kind {
+    kRead,
+    kReadWrite,  // create and remove, too
+    kRemoveFiles,
+    kDevice,  // read, write and control
+  } kind = Kind::kRead;
 };
 
 // Restricts access to files to `allowed` (Landlock). Paths that do not exist

@@ -108,23 +108,32 @@ void AppendEscaped(unsigned char c, std::string* out) {
 }
 
 // `doubled` are the characters that a later pass would interpret.
-std::string QuoteEscaped(absl::string_view text, absl::string_view doubled) {
-  if (IsBareWord(text)) return std::string(text);
-  std::string out = "\"";
-  out.reserve(text.size() + 8);
+void AppendQuoted(absl::string_view text, absl::string_view doubled,
+                  std::string* out) {
+  if (IsBareWord(text)) {
+    out->append(text.data(), text.size());
+    return;
+  }
+  out->push_back('"');
   while (!text.empty()) {
     const size_t bare = static_cast<size_t>(
         std::find_if_not(text.begin(), text.end(), IsBare()) - text.begin());
-    out.append(text.data(), bare);
+    out->append(text.data(), bare);
     text.remove_prefix(bare);
     if (text.empty()) break;
     if (doubled.find(text[0]) != absl::string_view::npos) {
-      out.push_back(text[0]);
+      out->push_back(text[0]);
     }
-    AppendEscaped(static_cast<unsigned char>(text[0]), &out);
+    AppendEscaped(static_cast<unsigned char>(text[0]), out);
     text.remove_prefix(1);
   }
-  out.push_back('"');
+  out->push_back('"');
+}
+
+std::string QuoteEscaped(absl::string_view text, absl::string_view doubled) {
+  std::string out;
+  out.reserve(text.size() + 8);
+  AppendQuoted(text, doubled, &out);
   return out;
 }
 
@@ -143,6 +152,10 @@ bool IsUnitNameByte(unsigned char c) {
 }
 
 }  // namespace
+
+void AppendExecArgument(absl::string_view argument, std::string* line) {
+  AppendQuoted(argument, "%$", line);
+}
 
 std::string QuoteExecArgument(absl::string_view argument) {
   return QuoteEscaped(argument, "%$");

@@ -17,6 +17,8 @@ namespace vmsilo {
 // their meaning; control and non-ASCII bytes become escapes, because systemd
 // drops lines that are not UTF-8. An empty string is an argument, too.
 std::string QuoteExecArgument(absl::string_view argument);
+// The same at the end of `line`: most of a generated unit is such arguments.
+void AppendExecArgument(absl::string_view argument, std::string* line);
 
 // The program of such a line. nullopt for what systemd accepts in no spelling:
 // a path that is not absolute, or holds control characters, quotes, a

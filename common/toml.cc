@@ -74,10 +74,13 @@ struct Outline {
   std::vector<Statement> statements;
   // The first key with too many parts.
   std::optional<Position> long_key;
+  // The dot that is one too many.
+  std::optional<Position> surplus_dot;
 };
 
-// Finds where statements begin, and keys that are too long: the library puts
-// no limit on the parts of a key, and its tables are destroyed recursively.
+// Finds where statements begin, and keys that are too long or too many: the
+// library puts no limit on the parts of a key, and its tables are destroyed
+// recursively; what it does for a dotted key grows with their number.
 // Follows the library's reading of any text up to its first syntax error.
 class OutlineScanner {
  public:
@@ -91,6 +94,10 @@ class OutlineScanner {
  private:
   bool At(absl::string_view what) const {
     return absl::StartsWith(text_.substr(offset_), what);
+  }
+
+  Position Here() const {
+    return {0, line_, static_cast<uint32_t>(offset_ - line_begin_ + 1)};
   }
 
   // Steps over one byte.
@@ -143,8 +150,10 @@ class OutlineScanner {
           break;
         case '.':
           if (++parts > kMaxTomlKeyParts && !outline_.long_key) {
-            outline_.long_key = Position{
-                0, line_, static_cast<uint32_t>(offset_ - line_begin_ + 1)};
+            outline_.long_key = Here();
+          }
+          if (!statement.is_header && ++dots_ == kMaxTomlDots + 1) {
+            outline_.surplus_dot = Here();
           }
           break;
         default:
@@ -191,6 +200,7 @@ class OutlineScanner {
   size_t offset_ = 0;
   uint32_t line_ = 1;
   size_t line_begin_ = 0;
+  size_t dots_ = 0;
   Outline outline_;
 };
 
@@ -286,8 +296,18 @@ bool BlankOut(const Outline& outline, uint32_t line, std::string& text) {
 ParsedText ParseTomlText(absl::string_view original, uint32_t source) {
   ParsedText result;
   std::string text(original);
+  size_t parsed_bytes = 0;
   while (true) {
     const Outline outline = OutlineScanner(text).Scan();
+    if (outline.surplus_dot && !outline.long_key) {
+      Position at = *outline.surplus_dot;
+      at.source = source;
+      result.errors.push_back(
+          {at, absl::StrCat("TOML: more than ", kMaxTomlDots,
+                            " dots in keys; [headers] may have more")});
+      break;
+    }
+    parsed_bytes += text.size();
     std::optional<TextError> error;
     if (outline.long_key) {
       error = TextError{*outline.long_key,
@@ -310,6 +330,7 @@ ParsedText ParseTomlText(absl::string_view original, uint32_t source) {
     error->at.source = source;
     result.errors.push_back(*std::move(error));
     if (result.errors.size() >= kMaxTomlErrors ||
+        parsed_bytes + text.size() > kMaxTomlParsedBytes ||
         !BlankOut(outline, result.errors.back().at.line, text)) {
       break;
     }

@@ -167,6 +167,27 @@ TEST(ParseTomlTest, DotsInCommentsAndStringsAreNoKeys) {
               IsEmpty());
 }
 
+TEST(ParseTomlTest, BoundsDottedKeys) {
+  EXPECT_THAT(
+      ParseTomlText("[a]\n" + Repeat("b.c = 1\n", kMaxTomlDots + 1)).errors,
+      ElementsAre(
+          testing::Field(&TextError::message, HasSubstr("20000 dots"))));
+  EXPECT_THAT(
+      ErrorLines(ParseTomlText("x = 1\n" + Repeat("a.b = 1\n", kMaxTomlDots) +
+                               "# .\n[a.\"b.c\"]\nc = \"..\"\nc.d = 1\n")),
+      ElementsAre(kMaxTomlDots + 5));
+  // Not the dots, then, but that they are the same key.
+  EXPECT_THAT(ErrorLines(ParseTomlText(Repeat("a.b = 1\n", kMaxTomlDots))),
+              testing::Contains(2));
+}
+
+TEST(ParseTomlTest, LargeTextsAreNotParsedForEveryError) {
+  const std::string blanks(kMaxTomlParsedBytes / 4, '\n');
+  EXPECT_THAT(ParseTomlText(Repeat("=\n", 10) + blanks).errors, SizeIs(3));
+  EXPECT_THAT(ParseTomlText("=\n" + blanks + blanks + blanks + blanks).errors,
+              SizeIs(1));
+}
+
 TEST(ParseTomlTest, StopsReportingAtTheLimit) {
   EXPECT_THAT(ParseTomlText(Repeat("a = 1\n", 1000)).errors,
               SizeIs(kMaxTomlErrors));
