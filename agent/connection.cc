@@ -43,6 +43,10 @@ constexpr int kReadsPerTurn = 4;
 // What a terminal takes for the end of its input (VEOF of man 3 termios).
 constexpr absl::string_view kEndOfFile("\x04");
 
+// All that a client may have under way: frames that a read brings whole need
+// not be put together.
+constexpr size_t kReadBytes = command::kDefaultWindow;
+
 constexpr Stream kStreamOf[] = {Stream::kStdout, Stream::kStderr};
 
 }  // namespace
@@ -99,7 +103,7 @@ absl::Status Connection::OnSocket(uint32_t events) {
 }
 
 void Connection::ReadSocket() {
-  char buffer[command::kMaxDataBytes];
+  char buffer[kReadBytes];
   for (int i = 0; i < kReadsPerTurn; ++i) {
     const ssize_t size = recv(socket_.get(), buffer, sizeof(buffer), 0);
     if (size < 0 && errno == EINTR) continue;
@@ -209,6 +213,15 @@ void Connection::OnStdin(absl::string_view bytes) {
   if (!input_.is_valid()) {
     session_.Consumed(bytes.size());
     return;
+  }
+  if (stdin_.empty()) {
+    // What the command takes at once is never stored.
+    const ssize_t size = write(input_.get(), bytes.data(), bytes.size());
+    if (size > 0) {
+      session_.Consumed(static_cast<size_t>(size));
+      bytes.remove_prefix(static_cast<size_t>(size));
+      if (bytes.empty()) return;
+    }
   }
   absl::StrAppend(&stdin_, bytes);
   WriteInput();

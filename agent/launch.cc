@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -54,6 +55,8 @@ struct ChildPlan {
   const char* directory = nullptr;
   bool is_directory_required = false;
   rlimit files = {};
+  bool ends_with_agent = false;
+  pid_t agent = 0;
   std::vector<char*> argv;
   std::vector<char*> envp;
   std::vector<const char*> candidates;
@@ -101,6 +104,13 @@ void ResetSignals() {
                             setresuid(plan.uid, plan.uid, plan.uid) != 0)) {
     Fail(plan, Stage::kUser);
   }
+  // Should the agent be killed, a command that neither reads nor writes would
+  // not notice, and nobody could reach it any more. After the change of the
+  // user, which takes this off again; so does a set-user-ID program.
+  if (plan.ends_with_agent &&
+      (prctl(PR_SET_PDEATHSIG, SIGHUP) != 0 || getppid() != plan.agent)) {
+    Fail(plan, Stage::kPrepare);
+  }
   if (chdir(plan.directory) != 0 &&
       (plan.is_directory_required || chdir("/") != 0)) {
     Fail(plan, Stage::kDirectory);
@@ -141,6 +151,10 @@ std::vector<char*> Pointers(const std::vector<std::string>& strings) {
   pointers.push_back(nullptr);
   return pointers;
 }
+
+// Room for all that may be under way of a stream, so that command and agent
+// take turns four times as seldom as with the usual 64 KiB.
+constexpr int kPipeBytes = int{command::kDefaultWindow};
 
 struct Pipe {
   UniqueFd read;
@@ -227,6 +241,9 @@ absl::StatusOr<Launched> Launch(const Plan& plan, const User& user,
   child.directory = plan.directory.c_str();
   child.is_directory_required = plan.is_directory_required;
   child.files = files;
+  child.ends_with_agent =
+      streams == Streams::kTerminal || streams == Streams::kPipes;
+  child.agent = getpid();
   child.argv = Pointers(plan.arguments);
   child.envp = Pointers(plan.environment);
   for (const std::string& candidate : plan.candidates) {
@@ -250,6 +267,10 @@ absl::StatusOr<Launched> Launch(const Plan& plan, const User& user,
       VMSILO_ASSIGN_OR_RETURN(Pipe input, MakePipe());
       VMSILO_ASSIGN_OR_RETURN(Pipe output, MakePipe());
       VMSILO_ASSIGN_OR_RETURN(Pipe errors, MakePipe());
+      for (const UniqueFd* fd : {&input.write, &output.write}) {
+        // Refused where the user's pipes are many: then they stay as they are.
+        (void)fcntl(fd->get(), F_SETPIPE_SZ, kPipeBytes);
+      }
       launched.input = std::move(input.write);
       launched.output = std::move(output.read);
       launched.errors = std::move(errors.read);

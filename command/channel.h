@@ -50,6 +50,11 @@ class Channel {
   absl::Status ReceiveEnd(const End& end);
   absl::Status ReceiveCredit(const Credit& credit);
 
+  // Whether the stream's end has been received, or queued where it is ours.
+  bool has_ended(Stream stream) const {
+    return streams_[static_cast<size_t>(stream)].has_ended;
+  }
+
   // The application is done with `bytes` of what ReceiveData() took in. Queues
   // CREDIT from time to time.
   void Consumed(Stream stream, size_t bytes);

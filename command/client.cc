@@ -104,6 +104,11 @@ absl::Status ClientSession::ReceiveFrame(const Frame& frame) {
     return absl::OkStatus();
   }
   if (const auto* exit = std::get_if<Exit>(&frame)) {
+    // What has not been said to be all of the output may be cut short.
+    if (!channel_.has_ended(Stream::kStdout) ||
+        (!start_.tty && !channel_.has_ended(Stream::kStderr))) {
+      return Unexpected("EXIT before the end of the output");
+    }
     outcome_ = *exit;
     state_ = State::kFinished;
     return absl::OkStatus();

@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/string_view.h"
+#include "common/byte_reader.h"
 #include "common/status_macros.h"
 
 namespace vmsilo::command {
@@ -78,68 +79,27 @@ std::optional<SizeRange> PayloadSize(uint8_t type) {
   return std::nullopt;
 }
 
-template <typename T>
-void AppendNumber(T value, std::string* out) {
-  for (size_t i = 0; i < sizeof(T); ++i) {
-    out->push_back(static_cast<char>((value >> (8 * i)) & 0xff));
-  }
-}
-
 void AppendHeader(Type type, size_t size, std::string* out) {
-  AppendNumber<uint32_t>(static_cast<uint32_t>(size), out);
+  AppendLittleEndian<uint32_t>(static_cast<uint32_t>(size), out);
   out->push_back(static_cast<char>(type));
   out->append(3, '\0');
 }
 
 void AppendString(absl::string_view text, std::string* out) {
-  AppendNumber<uint32_t>(static_cast<uint32_t>(text.size()), out);
+  AppendLittleEndian<uint32_t>(static_cast<uint32_t>(text.size()), out);
   out->append(text.data(), text.size());
 }
 
 void AppendWindowSize(const WindowSize& size, std::string* out) {
-  AppendNumber(size.rows, out);
-  AppendNumber(size.columns, out);
-  AppendNumber(size.x_pixels, out);
-  AppendNumber(size.y_pixels, out);
+  AppendLittleEndian(size.rows, out);
+  AppendLittleEndian(size.columns, out);
+  AppendLittleEndian(size.x_pixels, out);
+  AppendLittleEndian(size.y_pixels, out);
 }
 
-// Takes values from the front of a payload. A value that is not there makes
-// the reader fail for good; callers ask once, at the end.
-class Reader {
- public:
-  explicit Reader(absl::string_view bytes) : bytes_(bytes) {}
-
-  template <typename T>
-  T Number() {
-    const absl::string_view raw = Bytes(sizeof(T));
-    T value = 0;
-    for (size_t i = 0; i < raw.size(); ++i) {
-      value |= static_cast<T>(static_cast<T>(static_cast<uint8_t>(raw[i]))
-                              << (8 * i));
-    }
-    return value;
-  }
-
-  absl::string_view Bytes(size_t size) {
-    if (size > bytes_.size()) {
-      has_failed_ = true;
-      bytes_ = {};
-      return {};
-    }
-    const absl::string_view taken = bytes_.substr(0, size);
-    bytes_.remove_prefix(size);
-    return taken;
-  }
-
-  absl::string_view String() { return Bytes(Number<uint32_t>()); }
-  absl::string_view Rest() { return Bytes(bytes_.size()); }
-  bool has_failed() const { return has_failed_; }
-  bool is_at_end() const { return !has_failed_ && bytes_.empty(); }
-
- private:
-  absl::string_view bytes_;
-  bool has_failed_ = false;
-};
+absl::string_view TakeString(ByteReader* reader) {
+  return reader->Bytes(reader->Number<uint32_t>());
+}
 
 absl::Status Bad(absl::string_view what) {
   return absl::InvalidArgumentError(absl::StrCat("command protocol: ", what));
@@ -150,7 +110,7 @@ absl::StatusOr<Stream> DecodeStream(uint8_t value) {
   return static_cast<Stream>(value);
 }
 
-WindowSize DecodeWindowSize(Reader* reader) {
+WindowSize DecodeWindowSize(ByteReader* reader) {
   WindowSize size;
   size.rows = reader->Number<uint16_t>();
   size.columns = reader->Number<uint16_t>();
@@ -159,7 +119,7 @@ WindowSize DecodeWindowSize(Reader* reader) {
   return size;
 }
 
-absl::StatusOr<Hello> DecodeHello(Reader reader) {
+absl::StatusOr<Hello> DecodeHello(ByteReader reader) {
   if (reader.Bytes(kMagic.size()) != kMagic) return Bad("HELLO without magic");
   Hello hello;
   hello.min_version = reader.Number<uint16_t>();
@@ -172,7 +132,7 @@ absl::StatusOr<Hello> DecodeHello(Reader reader) {
   return hello;
 }
 
-absl::StatusOr<Start> DecodeStart(Reader reader) {
+absl::StatusOr<Start> DecodeStart(ByteReader reader) {
   Start start;
   const uint8_t flags = reader.Number<uint8_t>();
   if ((flags & ~(kFlagDetach | kFlagTty)) != 0) {
@@ -188,12 +148,12 @@ absl::StatusOr<Start> DecodeStart(Reader reader) {
   if (arguments > kMaxArguments || environment > kMaxEnvironment) {
     return Bad("START: too many strings");
   }
-  start.directory = std::string(reader.String());
+  start.directory = std::string(TakeString(&reader));
   for (size_t i = 0; i < arguments && !reader.has_failed(); ++i) {
-    start.arguments.emplace_back(reader.String());
+    start.arguments.emplace_back(TakeString(&reader));
   }
   for (size_t i = 0; i < environment && !reader.has_failed(); ++i) {
-    start.environment.emplace_back(reader.String());
+    start.environment.emplace_back(TakeString(&reader));
   }
   if (!reader.is_at_end()) return Bad("START: wrong length");
   VMSILO_RETURN_IF_ERROR(Validate(start));
@@ -201,7 +161,7 @@ absl::StatusOr<Start> DecodeStart(Reader reader) {
 }
 
 absl::StatusOr<Frame> DecodePayload(Type type, absl::string_view payload) {
-  Reader reader(payload);
+  ByteReader reader(payload);
   switch (type) {
     case Type::kHello:
       return DecodeHello(reader);
@@ -236,7 +196,12 @@ absl::StatusOr<Frame> DecodePayload(Type type, absl::string_view payload) {
       if (how > static_cast<uint8_t>(Exit::How::kKilled)) {
         return Bad("EXIT: unknown kind");
       }
-      return Exit{.how = static_cast<Exit::How>(how), .value = value};
+      const Exit exit = {.how = static_cast<Exit::How>(how), .value = value};
+      if (exit.how == Exit::How::kKilled &&
+          (exit.value == 0 || exit.value > kMaxSignal)) {
+        return Bad("EXIT: no such signal");
+      }
+      return exit;
     }
     case Type::kError: {
       const uint16_t code = reader.Number<uint16_t>();
@@ -259,18 +224,18 @@ struct FrameAppender {
   void operator()(const Hello& hello) const {
     AppendHeader(Type::kHello, kHelloBytes, out);
     absl::StrAppend(out, kMagic);
-    AppendNumber(hello.min_version, out);
-    AppendNumber(hello.max_version, out);
-    AppendNumber(hello.window, out);
+    AppendLittleEndian(hello.min_version, out);
+    AppendLittleEndian(hello.max_version, out);
+    AppendLittleEndian(hello.window, out);
   }
   void operator()(const Start& start) const {
     std::string payload;
-    AppendNumber<uint8_t>(
+    AppendLittleEndian<uint8_t>(
         (start.detach ? kFlagDetach : 0) | (start.tty ? kFlagTty : 0),
         &payload);
     AppendWindowSize(start.window_size, &payload);
-    AppendNumber<uint16_t>(start.arguments.size(), &payload);
-    AppendNumber<uint16_t>(start.environment.size(), &payload);
+    AppendLittleEndian<uint16_t>(start.arguments.size(), &payload);
+    AppendLittleEndian<uint16_t>(start.environment.size(), &payload);
     AppendString(start.directory, &payload);
     for (const std::string& text : start.arguments) {
       AppendString(text, &payload);
@@ -283,7 +248,7 @@ struct FrameAppender {
   }
   void operator()(const Started& started) const {
     AppendHeader(Type::kStarted, 4, out);
-    AppendNumber(started.pid, out);
+    AppendLittleEndian(started.pid, out);
   }
   void operator()(const Data& data) const {
     AppendDataHeader(data.stream, data.bytes.size(), out);
@@ -291,12 +256,12 @@ struct FrameAppender {
   }
   void operator()(const End& end) const {
     AppendHeader(Type::kEnd, 1, out);
-    AppendNumber(static_cast<uint8_t>(end.stream), out);
+    AppendLittleEndian(static_cast<uint8_t>(end.stream), out);
   }
   void operator()(const Credit& credit) const {
     AppendHeader(Type::kCredit, 5, out);
-    AppendNumber(static_cast<uint8_t>(credit.stream), out);
-    AppendNumber(credit.bytes, out);
+    AppendLittleEndian(static_cast<uint8_t>(credit.stream), out);
+    AppendLittleEndian(credit.bytes, out);
   }
   void operator()(const WindowSize& size) const {
     AppendHeader(Type::kWindowSize, 8, out);
@@ -304,18 +269,18 @@ struct FrameAppender {
   }
   void operator()(const Signal& signal) const {
     AppendHeader(Type::kSignal, 1, out);
-    AppendNumber(signal.number, out);
+    AppendLittleEndian(signal.number, out);
   }
   void operator()(const Exit& exit) const {
     AppendHeader(Type::kExit, 2, out);
-    AppendNumber(static_cast<uint8_t>(exit.how), out);
-    AppendNumber(exit.value, out);
+    AppendLittleEndian(static_cast<uint8_t>(exit.how), out);
+    AppendLittleEndian(exit.value, out);
   }
   void operator()(const Error& error) const {
     const absl::string_view message =
         absl::string_view(error.message).substr(0, kMaxErrorBytes);
     AppendHeader(Type::kError, 2 + message.size(), out);
-    AppendNumber(error.code, out);
+    AppendLittleEndian(error.code, out);
     out->append(message.data(), message.size());
   }
 };
@@ -405,7 +370,7 @@ absl::StatusOr<std::optional<Frame>> Decoder::Next(absl::string_view* input) {
     }
     const absl::string_view header =
         (is_whole ? *input : absl::string_view(held_)).substr(0, kHeaderBytes);
-    Reader reader(header);
+    ByteReader reader(header);
     const size_t size = reader.Number<uint32_t>();
     const uint8_t type = reader.Number<uint8_t>();
     if (reader.Bytes(3) != absl::string_view("\0\0\0", 3)) {

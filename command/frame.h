@@ -82,7 +82,7 @@ struct Signal {
 struct Exit {
   enum class How : uint8_t { kExited = 0, kKilled = 1 };
   How how = How::kExited;
-  uint8_t value = 0;  // exit status or signal
+  uint8_t value = 0;  // exit status, or signal: 1 to kMaxSignal
   friend bool operator==(const Exit&, const Exit&) = default;
 };
 

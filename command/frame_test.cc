@@ -74,6 +74,7 @@ std::vector<std::pair<const char*, Frame>> AllFrames() {
       {"Signal", Signal{kMaxSignal}},
       {"Exited", Exit{Exit::How::kExited, 255}},
       {"Killed", Exit{Exit::How::kKilled, 9}},
+      {"KilledByTheHighestSignal", Exit{Exit::How::kKilled, kMaxSignal}},
       {"Error", Error{65535, "why"}},
       {"ErrorWithoutWords", Error{1, ""}},
   };
@@ -186,6 +187,10 @@ INSTANTIATE_TEST_SUITE_P(
          "CREDIT"},
         {"SignalZero", Bytes(Signal{0}), "no such signal"},
         {"SignalTooHigh", Bytes(Signal{kMaxSignal + 1}), "no such signal"},
+        {"KilledByNothing", Bytes(Exit{Exit::How::kKilled, 0}),
+         "no such signal"},
+        {"KilledByNoSignal", Bytes(Exit{Exit::How::kKilled, kMaxSignal + 1}),
+         "no such signal"},
         {"ExitUnknown", Raw(8, absl::string_view("\2\0", 2)), "EXIT"},
         {"StartFlags", Raw(2, "\x04"), "unknown flags"},
         {"StartCut", Raw(2, absl::string_view("\0", 1)), "wrong length"},

@@ -88,7 +88,8 @@ TEST(ClientSessionTest, FollowsACommandWhereverTheBytesAreCut) {
 
 TEST(ClientSessionTest, AConnectionThatEndsEarlySaysHowFarItCame) {
   const std::string script =
-      Bytes({Hello{}, Started{7}, Data{Stream::kStdout, "out"}, Exit{}});
+      Bytes({Hello{}, Started{7}, Data{Stream::kStdout, "out"},
+             End{Stream::kStdout}, End{Stream::kStderr}, Exit{}});
   for (size_t cut = 0; cut < script.size(); ++cut) {
     ClientLog log;
     ClientSession session(Command("x"), &log);
@@ -125,6 +126,15 @@ TEST(ClientSessionTest, ADetachedCommandIsDoneWhenItIsStarted) {
   EXPECT_EQ(session.StdinCapacity(), 0u);
 }
 
+TEST(ClientSessionTest, ATerminalHasOneStreamToEnd) {
+  ClientLog log;
+  ClientSession session(Start{.tty = true, .arguments = {"x"}}, &log);
+  ASSERT_THAT(session.Receive(Bytes({Hello{}, Started{9}, End{Stream::kStdout},
+                                     Exit{Exit::How::kExited, 4}})),
+              IsOk());
+  EXPECT_EQ(ExitStatus(*session.outcome()), 4);
+}
+
 TEST(ClientSessionTest, RefusesWhatAnAgentMayNotSend) {
   const struct {
     const char* name;
@@ -146,7 +156,17 @@ TEST(ClientSessionTest, RefusesWhatAnAgentMayNotSend) {
       {"StartedTwice", {Hello{}, Started{1}, Started{1}}},
       {"WindowSize", {Hello{}, Started{1}, WindowSize{}}},
       {"Signal", {Hello{}, Started{1}, Signal{1}}},
-      {"AfterExit", {Hello{}, Started{1}, Exit{}, Exit{}}},
+      {"ExitBeforeAnEnd", {Hello{}, Started{1}, Exit{}}},
+      {"ExitBeforeTheEndOfStderr",
+       {Hello{}, Started{1}, End{Stream::kStdout}, Exit{}}},
+      {"ExitBeforeTheEndOfStdout",
+       {Hello{}, Started{1}, End{Stream::kStderr}, Exit{}}},
+      {"KilledByNoSignal",
+       {Hello{}, Started{1}, End{Stream::kStdout}, End{Stream::kStderr},
+        Exit{Exit::How::kKilled, 200}}},
+      {"AfterExit",
+       {Hello{}, Started{1}, End{Stream::kStdout}, End{Stream::kStderr}, Exit{},
+        Exit{}}},
   };
   for (const auto& test : kCases) {
     const std::string script = Bytes(test.frames);

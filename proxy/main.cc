@@ -176,7 +176,7 @@ Program MakeProgram(Options* options) {
           "one ERROR frame of the command protocol that says why, and the "
           "exit status tells the cases apart.\n\n"
           "No byte is looked at, so that guests may speak a newer protocol "
-          "than the host knows. Memory is bounded by a pipe of 256 KiB in "
+          "than the host knows. Memory is bounded by 256 KiB in "
           "each direction, and without traffic the program sleeps.",
       .options =
           {

@@ -1,5 +1,6 @@
 // The shipped program, its sandbox on, between a client and a monitor's hybrid
-// socket that is played by the test.
+// socket that is played by the test. One file, as all of it is one program's
+// behaviour over one fixture.
 
 #include <poll.h>
 #include <signal.h>
@@ -290,6 +291,19 @@ TEST_F(ProxyTest, SaysThatTheGuestBrokeOff) {
   ASSERT_FALSE(IsSilentFor(guest.get(), absl::Seconds(10)));
   guest.Reset();
   EXPECT_EQ(ReadToEnd(proxy.client.get()), "half a");
+  const auto result = proxy.process.Wait();
+  EXPECT_EQ(result.exit_code, 76);
+  EXPECT_THAT(result.err, HasSubstr("broke off"));
+}
+
+TEST_F(ProxyTest, SaysThatTheGuestVanishedWithBytesOnTheWay) {
+  Listen();
+  Running proxy = Start();
+  const UniqueFd guest = AcceptGuest();
+  ASSERT_GT(SendUntilFull(proxy.client.get()), 0u);
+  // An end like any other, but for what the client has sent.
+  ASSERT_EQ(shutdown(guest.get(), SHUT_RDWR), 0);
+  EXPECT_EQ(ReadToEnd(proxy.client.get()), "");
   const auto result = proxy.process.Wait();
   EXPECT_EQ(result.exit_code, 76);
   EXPECT_THAT(result.err, HasSubstr("broke off"));

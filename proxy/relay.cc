@@ -41,10 +41,14 @@ Relay::Relay(EventLoop* loop, UniqueFd client, UniqueFd guest, Done done)
 absl::StatusOr<std::unique_ptr<Relay>> Relay::Create(EventLoop* loop,
                                                      UniqueFd client,
                                                      UniqueFd guest,
-                                                     Done done) {
+                                                     Means means, Done done) {
   std::unique_ptr<Relay> relay(
       new Relay(loop, std::move(client), std::move(guest), std::move(done)));
   for (Direction& direction : relay->directions_) {
+    if (means == Means::kCopy) {
+      direction.buffer.reset(new char[kRelayBytes]);
+      continue;
+    }
     int fds[2];
     if (pipe2(fds, O_CLOEXEC | O_NONBLOCK) != 0) {
       return ErrnoStatus("create a pipe");
@@ -68,11 +72,12 @@ absl::StatusOr<std::unique_ptr<Relay>> Relay::Create(EventLoop* loop,
 
 absl::Status Relay::OnEvents(size_t socket, uint32_t events) {
   const size_t other = 1 - socket;
+  if (socket == kFromClient && (events & EPOLLHUP) != 0) is_client_gone_ = true;
   // A hang-up is read to its end: bytes may lie before it.
   if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0) Pump(socket);
   if ((events & EPOLLOUT) != 0) Pump(other);
   // Shut both ways: what is on its way to this socket cannot arrive.
-  if ((events & EPOLLHUP) != 0) directions_[other].is_finished = true;
+  if ((events & EPOLLHUP) != 0) Abandon(other);
 
   if (directions_[kFromClient].is_finished &&
       directions_[kFromGuest].is_finished) {
@@ -87,6 +92,16 @@ absl::Status Relay::OnEvents(size_t socket, uint32_t events) {
   }
   VMSILO_RETURN_IF_ERROR(UpdateInterest(kFromClient));
   return UpdateInterest(kFromGuest);
+}
+
+// Ends a direction whose bytes nobody takes any more.
+void Relay::Abandon(size_t from) {
+  Direction& direction = directions_[from];
+  if (from == kFromClient && !direction.is_finished && direction.held > 0 &&
+      !is_client_gone_) {
+    outcome_ = Outcome::kGuestBrokeOff;
+  }
+  direction.is_finished = true;
 }
 
 absl::Status Relay::OnStuckTimer() {
@@ -126,7 +141,7 @@ void Relay::Pump(size_t from) {
         // Nobody takes it. What the other side still had to say is read all
         // the same: a last word may be among it.
         (void)shutdown(sockets_[from].get(), SHUT_RD);
-        direction.is_finished = true;
+        Abandon(from);
         return;
       }
     }
@@ -150,7 +165,7 @@ Relay::Step Relay::Fill(size_t from) {
                      kRelayBytes, SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
       if (count < 0 && errno == EINVAL) {
         // Not every kind of socket in every kernel can.
-        direction.buffer = std::make_unique<char[]>(kRelayBytes);
+        direction.buffer.reset(new char[kRelayBytes]);
         continue;
       }
     } else {
@@ -179,7 +194,7 @@ Relay::Step Relay::Drain(size_t from) {
       count = splice(direction.pipe_read.get(), nullptr, out, nullptr,
                      direction.held, SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
       if (count < 0 && errno == EINVAL) {
-        direction.buffer = std::make_unique<char[]>(kRelayBytes);
+        direction.buffer.reset(new char[kRelayBytes]);
         direction.start = 0;
         size_t taken = 0;
         while (taken < direction.held) {

@@ -15,9 +15,9 @@
 
 namespace vmsilo::proxy {
 
-// What one direction holds at most: a pipe of this size, or a buffer where the
-// kernel cannot splice. It is what Linux lets an unprivileged user have sixteen
-// of, and twice what a system call moves at best.
+// What one direction holds at most: a pipe or a buffer of this size. It is what
+// Linux lets an unprivileged user have sixteen of, and twice what a system call
+// moves at best.
 inline constexpr size_t kRelayBytes = size_t{256} * 1024;
 
 // A guest that takes nothing for so long, of what a client left behind that is
@@ -31,17 +31,28 @@ class Relay {
  public:
   // How it ended.
   enum class Outcome {
-    kDone,          // both directions to their ends, or the client is gone
-    kGuestBrokeOff  // the guest's side broke the connection
+    kDone,  // both directions to their ends, or the client is gone
+    // The guest's side broke the connection, or ended it with bytes of the
+    // client on their way: over a hybrid socket a guest that vanishes looks
+    // like one that has closed.
+    kGuestBrokeOff
   };
   using Done = std::function<absl::Status(Outcome)>;
+
+  // How bytes get from one socket to the other.
+  enum class Means {
+    kSplice,  // through a pipe, uncopied where the kernel can
+    // Through a buffer. Into AF_VSOCK, Linux before 6.5 splices page by page:
+    // a packet to the guest and a wake-up of it for each 4 KiB.
+    kCopy,
+  };
 
   // Takes both sockets, which must be non-blocking. `done` is called once, from
   // the loop; it may destroy the relay.
   static absl::StatusOr<std::unique_ptr<Relay>> Create(EventLoop* loop,
                                                        UniqueFd client,
                                                        UniqueFd guest,
-                                                       Done done);
+                                                       Means means, Done done);
 
   // Bytes passed on so far.
   uint64_t bytes_from_client() const { return directions_[kFromClient].total; }
@@ -67,6 +78,7 @@ class Relay {
   Relay(EventLoop* loop, UniqueFd client, UniqueFd guest, Done done);
 
   absl::Status OnEvents(size_t socket, uint32_t events);
+  void Abandon(size_t from);
   absl::Status OnStuckTimer();
   absl::Status Finish();
   // Moves what can be moved without waiting.
@@ -81,6 +93,7 @@ class Relay {
   std::array<Direction, 2> directions_;
   std::array<uint32_t, 2> interest_ = {0, 0};
   Outcome outcome_ = Outcome::kDone;
+  bool is_client_gone_ = false;  // and does not miss what is not delivered
   uint64_t bytes_at_timer_ = 0;
   std::array<Source, 2> sources_;
   Source stuck_timer_;

@@ -42,6 +42,8 @@ absl::Status ConfineToConnecting(const std::string& listen_path) {
                    {{.index = 0, .value = static_cast<uint64_t>(family)}});
   }
   filter.Allow("reach the guest", {"connect", "bind", "getsockopt"});
+  filter.AllowIf("room for what the guest sends", "setsockopt",
+                 {{.index = 1, .value = static_cast<uint64_t>(AF_VSOCK)}});
   filter.AllowIf("look at a socket's file", "openat",
                  {{.index = 2, .value = O_PATH, .mask = O_PATH}});
   filter.Allow("look at a socket's file", {"fstat", "newfstatat"});

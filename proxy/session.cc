@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <variant>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -17,6 +18,7 @@
 #include "common/unique_fd.h"
 #include "proxy/connector.h"
 #include "proxy/relay.h"
+#include "vsock/address.h"
 
 namespace vmsilo::proxy {
 namespace {
@@ -39,18 +41,24 @@ command::Error ErrorFor(const absl::Status& failure) {
 
 }  // namespace
 
-Session::Session(EventLoop* loop, UniqueFd client,
+Session::Session(EventLoop* loop, UniqueFd client, Relay::Means means,
                  std::function<absl::Status()> on_connected, Done done)
     : loop_(loop),
       client_(std::move(client)),
+      means_(means),
       on_connected_(std::move(on_connected)),
       done_(std::move(done)) {}
 
 absl::StatusOr<std::unique_ptr<Session>> Session::Start(
     EventLoop* loop, UniqueFd client, const Target& target,
     std::function<absl::Status()> on_connected, Done done) {
-  std::unique_ptr<Session> session(new Session(
-      loop, std::move(client), std::move(on_connected), std::move(done)));
+  const Relay::Means means =
+      std::holds_alternative<vsock::KernelAddress>(target.address)
+          ? Relay::Means::kCopy
+          : Relay::Means::kSplice;
+  std::unique_ptr<Session> session(new Session(loop, std::move(client), means,
+                                               std::move(on_connected),
+                                               std::move(done)));
   Session* self = session.get();
   // Nothing is read before the guest is reached, so that whatever the client
   // has sent waits in the socket; but a client that is gone ends the waiting.
@@ -82,7 +90,7 @@ absl::Status Session::OnConnected(absl::StatusOr<UniqueFd> guest) {
   }
   VMSILO_RETURN_IF_ERROR(on_connected_());
   absl::StatusOr<std::unique_ptr<Relay>> relay = Relay::Create(
-      loop_, std::move(client_), *std::move(guest),
+      loop_, std::move(client_), *std::move(guest), means_,
       [this](Relay::Outcome outcome) { return OnRelayed(outcome); });
   // The end of this session, not of those beside it.
   if (!relay.ok()) return Finish(relay.status());

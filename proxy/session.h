@@ -38,7 +38,7 @@ class Session {
       std::function<absl::Status()> on_connected, Done done);
 
  private:
-  Session(EventLoop* loop, UniqueFd client,
+  Session(EventLoop* loop, UniqueFd client, Relay::Means means,
           std::function<absl::Status()> on_connected, Done done);
 
   absl::Status OnConnected(absl::StatusOr<UniqueFd> guest);
@@ -50,6 +50,7 @@ class Session {
 
   EventLoop* loop_;
   UniqueFd client_;
+  Relay::Means means_;
   std::function<absl::Status()> on_connected_;
   Done done_;
   std::unique_ptr<Connector> connector_;

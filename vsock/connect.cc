@@ -26,6 +26,7 @@
 #include "common/status_macros.h"
 #include "common/unique_fd.h"
 #include "vsock/address.h"
+#include "vsock/buffer.h"
 #include "vsock/hybrid.h"
 #include "vsock/ports.h"
 
@@ -115,6 +116,7 @@ absl::StatusOr<PendingConnection> PendingConnection::Start(
     UniqueFd fd(
         socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     if (!fd.is_valid()) return ConnectError(errno, name);
+    VMSILO_RETURN_IF_ERROR(SetBuffer(fd.get()));
     if (source_port == SourcePort::kPrivileged) {
       VMSILO_RETURN_IF_ERROR(BindPrivileged(fd.get()));
     }

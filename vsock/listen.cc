@@ -12,7 +12,9 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "common/status.h"
+#include "common/status_macros.h"
 #include "common/unique_fd.h"
+#include "vsock/buffer.h"
 #include "vsock/ports.h"
 
 namespace vmsilo::vsock {
@@ -32,6 +34,7 @@ absl::StatusOr<UniqueFd> Listen(uint32_t port) {
     }
     return ErrnoStatus("create a vsock socket");
   }
+  VMSILO_RETURN_IF_ERROR(SetBuffer(fd.get()));
   sockaddr_vm address = {};
   address.svm_family = AF_VSOCK;
   address.svm_cid = VMADDR_CID_ANY;

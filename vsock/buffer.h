@@ -1,0 +1,18 @@
+#pragma once
+
+#include <cstdint>
+
+#include "absl/status/status.h"
+
+namespace vmsilo::vsock {
+
+// What a vsock socket takes from its peer before it is read: four times what
+// the command protocol ever has under way, so that it is never full. With the
+// default, 256 KiB, which is just as much as that, a gibibyte through a silo
+// stood still on Linux 6.1 more than once.
+inline constexpr uint64_t kBufferBytes = uint64_t{1024} * 1024;
+
+// For a listener, before it listens, or a socket, before it connects.
+absl::Status SetBuffer(int fd);
+
+}  // namespace vmsilo::vsock
