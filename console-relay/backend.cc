@@ -1,0 +1,63 @@
+#include "console-relay/backend.h"
+
+#include <sys/epoll.h>
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "common/event_loop.h"
+#include "common/log.h"
+#include "common/socket.h"
+#include "common/status_macros.h"
+#include "common/unique_fd.h"
+
+namespace vmsilo::console_relay {
+namespace {
+
+// Soon, so that little of a boot is missed where nobody keeps it (QEMU), then
+// ten times a second, for the seconds in which a virtual machine restarts.
+constexpr absl::Duration kFirstDelay = absl::Milliseconds(5);
+constexpr absl::Duration kMaxDelay = absl::Milliseconds(100);
+
+}  // namespace
+
+absl::Status BackendListener::Start() {
+  VMSILO_ASSIGN_OR_RETURN(
+      source_, loop_->AddIo(listener_.get(), EPOLLIN,
+                            [this](uint32_t) { return OnConnection(); }));
+  return absl::OkStatus();
+}
+
+absl::Status BackendListener::OnConnection() {
+  absl::StatusOr<UniqueFd> guest = Accept(listener_.get());
+  if (!guest.ok()) {
+    if (!absl::IsUnavailable(guest.status())) {
+      LOG(WARNING) << "cannot take the virtual machine's connection: "
+                   << guest.status().message();
+    }
+    return absl::OkStatus();
+  }
+  return on_guest_(*std::move(guest));
+}
+
+absl::Status BackendConnector::Connect() {
+  absl::StatusOr<UniqueFd> guest = ConnectUnix(path_);
+  if (guest.ok()) {
+    delay_ = absl::ZeroDuration();
+    retry_.Reset();
+    return on_guest_(*std::move(guest));
+  }
+  if (delay_ == absl::ZeroDuration()) {
+    VLOG(1) << guest.status().message() << ", trying again and again";
+  }
+  delay_ = std::clamp(2 * delay_, kFirstDelay, kMaxDelay);
+  VMSILO_ASSIGN_OR_RETURN(
+      retry_, loop_->AddTimer(delay_, [this] { return Connect(); }));
+  return absl::OkStatus();
+}
+
+}  // namespace vmsilo::console_relay

@@ -1,0 +1,121 @@
+#include "console-relay/log_file.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <string>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "common/escape.h"
+#include "common/file.h"
+#include "common/status.h"
+#include "common/status_macros.h"
+#include "common/unique_fd.h"
+
+namespace vmsilo::console_relay {
+
+absl::StatusOr<LogFile> LogFile::Open(Options options) {
+  LogFile log(std::move(options));
+  const std::string& path = log.options_.path;
+  const size_t slash = path.rfind('/');
+  log.name_ = path.substr(slash + 1);  // npos + 1 is 0
+  if (log.name_.empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(Quoted(path), " is a directory, not a log file"));
+  }
+  VMSILO_ASSIGN_OR_RETURN(
+      log.directory_,
+      OpenNoSymlinks(
+          slash == std::string::npos ? "." : path.substr(0, slash + 1),
+          O_PATH | O_DIRECTORY));
+  VMSILO_RETURN_IF_ERROR(log.OpenFile());
+  return log;
+}
+
+absl::Status LogFile::OpenFile() {
+  VMSILO_ASSIGN_OR_RETURN(
+      UniqueFd fd,
+      OpenBeneath(directory_.get(), name_,
+                  O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK, 0600));
+  struct stat info = {};
+  if (fstat(fd.get(), &info) != 0) {
+    return ErrnoStatus(absl::StrCat("examine ", Quoted(options_.path)));
+  }
+  if (!S_ISREG(info.st_mode)) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(Quoted(options_.path), " is not a regular file"));
+  }
+  fd_ = std::move(fd);
+  size_ = static_cast<uint64_t>(info.st_size);
+  // A line that another file began has its time there.
+  is_inside_line_ = false;
+  return absl::OkStatus();
+}
+
+absl::Status LogFile::RotateIfFull() {
+  if (size_ < options_.max_size.count()) return absl::OkStatus();
+  const int directory = directory_.get();
+  if (options_.old_files == 0) {
+    if (ftruncate(fd_.get(), 0) != 0) {
+      return ErrnoStatus(absl::StrCat("empty ", Quoted(options_.path)));
+    }
+    size_ = 0;
+    return absl::OkStatus();
+  }
+  for (int number = options_.old_files; number > 0; --number) {
+    const std::string newer =
+        number == 1 ? name_ : absl::StrCat(name_, ".", number - 1);
+    const std::string older = absl::StrCat(name_, ".", number);
+    // The first times, there are fewer.
+    if (renameat(directory, newer.c_str(), directory, older.c_str()) != 0 &&
+        errno != ENOENT) {
+      return ErrnoStatus(absl::StrCat("rename ", Quoted(newer)));
+    }
+  }
+  return OpenFile();
+}
+
+absl::StatusOr<size_t> LogFile::Append(absl::string_view bytes) {
+  const ssize_t written = write(fd_.get(), bytes.data(), bytes.size());
+  if (written <= 0) {
+    return ErrnoStatus(absl::StrCat("write ", Quoted(options_.path)));
+  }
+  size_ += static_cast<uint64_t>(written);
+  return static_cast<size_t>(written);
+}
+
+absl::StatusOr<size_t> LogFile::Write(absl::string_view bytes, absl::Time now) {
+  if (bytes.empty() || size_ >= options_.max_size.count()) return 0;
+  if (!options_.has_timestamps) {
+    return Append(bytes.substr(0, options_.max_size.count() - size_));
+  }
+  if (!is_inside_line_) {
+    const std::string stamp =
+        absl::FormatTime("[%Y-%m-%dT%H:%M:%E3SZ] ", now, absl::UTCTimeZone());
+    VMSILO_ASSIGN_OR_RETURN(const size_t written, Append(stamp));
+    if (written < stamp.size()) {
+      return absl::ResourceExhaustedError(
+          absl::StrCat("write ", Quoted(options_.path), ": only in part"));
+    }
+    is_inside_line_ = true;
+  }
+  const size_t line_break = bytes.find('\n');
+  VMSILO_ASSIGN_OR_RETURN(const size_t written,
+                          Append(line_break == absl::string_view::npos
+                                     ? bytes
+                                     : bytes.substr(0, line_break + 1)));
+  is_inside_line_ = bytes[written - 1] != '\n';
+  return written;
+}
+
+}  // namespace vmsilo::console_relay

@@ -1,0 +1,236 @@
+#include "console-relay/pty.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <sys/inotify.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <climits>
+#include <cstddef>
+#include <cstring>
+#include <string>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "common/escape.h"
+#include "common/file.h"
+#include "common/status.h"
+#include "common/status_macros.h"
+#include "common/unique_fd.h"
+#include "console/message.h"
+
+namespace vmsilo::console_relay {
+namespace {
+
+// Devpts' names are "/dev/pts/" and a number.
+constexpr size_t kMaxPtyNameBytes = 64;
+
+// Events of the terminal's file have no name: 16 bytes each.
+constexpr size_t kEventBytes = 4096;
+
+// A link's name while it is made, next to the final one.
+constexpr absl::string_view kTemporarySuffix = ".new";
+
+// Calls `handler` for each event that is there.
+template <typename Handler>
+absl::Status ForEachEvent(int inotify, Handler handler) {
+  alignas(inotify_event) std::array<char, kEventBytes> buffer;
+  for (;;) {
+    const ssize_t size = read(inotify, buffer.data(), buffer.size());
+    if (size < 0) {
+      return errno == EAGAIN ? absl::OkStatus()
+                             : ErrnoStatus("watch the terminal");
+    }
+    for (ssize_t at = 0; at < size;) {
+      inotify_event event = {};
+      memcpy(&event, buffer.data() + at, sizeof(event));
+      handler(event.mask);
+      at += static_cast<ssize_t>(sizeof(event) + event.len);
+    }
+  }
+}
+
+}  // namespace
+
+absl::StatusOr<Pty> Pty::Create(const Access& access) {
+  Pty pty;
+  pty.master_ =
+      UniqueFd(posix_openpt(O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC));
+  if (!pty.master_.is_valid()) return ErrnoStatus("make a terminal");
+  if (unlockpt(pty.master()) != 0) return ErrnoStatus("unlock the terminal");
+  VMSILO_RETURN_IF_ERROR(pty.Open(access));
+  return pty;
+}
+
+absl::StatusOr<Pty> Pty::Adopt(UniqueFd master, const Access& access) {
+  Pty pty;
+  pty.master_ = std::move(master);
+  pollfd poll_master = {.fd = pty.master(), .events = POLLIN, .revents = 0};
+  if (poll(&poll_master, 1, 0) < 0) return ErrnoStatus("poll the terminal");
+  // Nobody has it open if it has hung up; a predecessor had it open before.
+  pty.users_ = (poll_master.revents & POLLHUP) != 0 ? 0 : kSomeUsers;
+  VMSILO_RETURN_IF_ERROR(pty.Open(access));
+  return pty;
+}
+
+absl::Status Pty::Open(const Access& access) {
+  std::array<char, kMaxPtyNameBytes> name = {};
+  if (const int error = ptsname_r(master(), name.data(), name.size());
+      error != 0) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "the descriptor is not a terminal's master: ", strerror(error)));
+  }
+  name_ = name.data();
+  VMSILO_RETURN_IF_ERROR(OpenSlave());
+  if (access.owner.has_value() && *access.owner != geteuid() &&
+      fchown(slave_.get(), *access.owner, static_cast<gid_t>(-1)) != 0) {
+    return ErrnoStatus(
+        absl::StrCat("give the terminal to user ", *access.owner));
+  }
+  if (fchmod(slave_.get(), access.mode) != 0) {
+    return ErrnoStatus("set the terminal's mode");
+  }
+  // Without users there is nobody whose settings could be overwritten.
+  if (!is_open()) VMSILO_RETURN_IF_ERROR(MakeRaw());
+  inotify_ = UniqueFd(inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
+  if (!inotify_.is_valid() || inotify_add_watch(inotify_.get(), name_.c_str(),
+                                                IN_OPEN | IN_CLOSE) < 0) {
+    return ErrnoStatus(absl::StrCat("watch ", name_));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Pty::OpenSlave() {
+  // By the master, not by the path: it works in every mount namespace.
+  slave_ =
+      UniqueFd(ioctl(master(), TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC));
+  if (!slave_.is_valid()) return ErrnoStatus("open the terminal");
+  return absl::OkStatus();
+}
+
+absl::Status Pty::MakeRaw() {
+  termios settings = {};
+  if (tcgetattr(slave_.get(), &settings) != 0) {
+    return ErrnoStatus("get the terminal's settings");
+  }
+  cfmakeraw(&settings);
+  if (tcsetattr(slave_.get(), TCSANOW, &settings) != 0) {
+    return ErrnoStatus("make the terminal raw");
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<bool> Pty::HasUsers() {
+  slave_.Reset();
+  pollfd poll_master = {.fd = master(), .events = POLLIN, .revents = 0};
+  if (poll(&poll_master, 1, 0) < 0) return ErrnoStatus("poll the terminal");
+  const bool has_users = (poll_master.revents & POLLHUP) == 0;
+  VMSILO_RETURN_IF_ERROR(OpenSlave());
+  // Our own leaving and coming, which may not be taken for somebody's.
+  DiscardEvents();
+  // The kernel forgets a terminal's settings when nobody has it open.
+  if (!has_users) VMSILO_RETURN_IF_ERROR(MakeRaw());
+  return has_users;
+}
+
+void Pty::DiscardEvents() {
+  // A queue that cannot be read now is reported when it is read next.
+  (void)ForEachEvent(inotify_.get(), [](uint32_t) {});
+}
+
+absl::StatusOr<Pty::Change> Pty::ReadChanges() {
+  Change change;
+  bool is_uncertain = false;
+  VMSILO_RETURN_IF_ERROR(ForEachEvent(inotify_.get(), [&](uint32_t mask) {
+    if ((mask & IN_Q_OVERFLOW) != 0) {
+      is_uncertain = true;
+    } else if (users_ == kSomeUsers) {
+      if ((mask & IN_CLOSE) != 0) is_uncertain = true;
+    } else if ((mask & IN_OPEN) != 0) {
+      if (users_ == 0) change.was_entered = true;
+      ++users_;
+    } else if ((mask & IN_CLOSE) != 0 && users_ > 0) {
+      --users_;
+      if (users_ == 0) change = {.was_left = true, .was_entered = false};
+    }
+  }));
+  if (is_uncertain) {
+    const bool was_open = is_open();
+    VMSILO_ASSIGN_OR_RETURN(const bool has_users, HasUsers());
+    users_ = has_users ? kSomeUsers : 0;
+    if (!has_users && was_open) change = {.was_left = true};
+    if (has_users && !was_open) change.was_entered = true;
+  }
+  return change;
+}
+
+absl::Status Pty::Reset() {
+  // What waits on its way to the user's side, and what waits there.
+  if (tcflush(master(), TCOFLUSH) != 0 ||
+      tcflush(slave_.get(), TCIFLUSH) != 0) {
+    return ErrnoStatus("empty the terminal");
+  }
+  return MakeRaw();
+}
+
+absl::Status Pty::SetWindowSize(const console::WindowSize& size) {
+  winsize window = {};
+  window.ws_row = size.rows;
+  window.ws_col = size.columns;
+  if (ioctl(slave_.get(), TIOCSWINSZ, &window) != 0) {
+    return ErrnoStatus("set the terminal's size");
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<PtyLink> PtyLink::Create(const std::string& path,
+                                        const std::string& target) {
+  const size_t slash = path.rfind('/');
+  const std::string directory_path =
+      slash == std::string::npos ? "." : path.substr(0, slash + 1);
+  std::string name = path.substr(slash + 1);  // npos + 1 is 0
+  if (name.empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(Quoted(path), " is a directory, not a path for a link"));
+  }
+  VMSILO_ASSIGN_OR_RETURN(UniqueFd directory,
+                          OpenNoSymlinks(directory_path, O_PATH | O_DIRECTORY));
+  struct stat info = {};
+  if (fstatat(directory.get(), name.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0 &&
+      !S_ISLNK(info.st_mode)) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(Quoted(path), " exists and is not a symbolic link"));
+  }
+  const std::string temporary = absl::StrCat(name, kTemporarySuffix);
+  if (unlinkat(directory.get(), temporary.c_str(), 0) != 0 && errno != ENOENT) {
+    return ErrnoStatus(absl::StrCat("remove ", Quoted(temporary)));
+  }
+  if (symlinkat(target.c_str(), directory.get(), temporary.c_str()) != 0 ||
+      renameat(directory.get(), temporary.c_str(), directory.get(),
+               name.c_str()) != 0) {
+    return ErrnoStatus(absl::StrCat("make the link ", Quoted(path)));
+  }
+  return PtyLink(std::move(directory), std::move(name), target);
+}
+
+PtyLink::~PtyLink() {
+  if (!directory_.is_valid()) return;
+  std::array<char, PATH_MAX> target = {};
+  const ssize_t size =
+      readlinkat(directory_.get(), name_.c_str(), target.data(), target.size());
+  if (size < 0 || absl::string_view(target.data(), size) != target_) return;
+  // Somebody else may have removed it.
+  (void)unlinkat(directory_.get(), name_.c_str(), 0);
+}
+
+}  // namespace vmsilo::console_relay

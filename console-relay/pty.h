@@ -1,0 +1,101 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <optional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "common/unique_fd.h"
+#include "console/message.h"
+
+namespace vmsilo::console_relay {
+
+// A pseudo-terminal that never hangs up. It is a transparent line: raw, without
+// echo, and so again whenever the last user has left it.
+//
+// The relay keeps the user's side ("slave") open, so that neither side ever
+// gets EIO, and learns from inotify when somebody opens and closes it.
+class Pty {
+ public:
+  struct Access {
+    std::optional<uid_t> owner;  // ours if not given
+    mode_t mode = 0600;
+  };
+
+  static absl::StatusOr<Pty> Create(const Access& access);
+
+  // One whose master an earlier process left; users may have it open.
+  // InvalidArgument if `master` is none.
+  static absl::StatusOr<Pty> Adopt(UniqueFd master, const Access& access);
+
+  // Non-blocking, borrowed.
+  int master() const { return master_.get(); }
+  // Such as "/dev/pts/7".
+  const std::string& name() const { return name_; }
+
+  // Readable when users may have come or gone.
+  int watch_fd() const { return inotify_.get(); }
+
+  struct Change {
+    // The last user left, if but for a moment: what was not read is stale.
+    bool was_left = false;
+    // Somebody has come to a terminal that nobody had open.
+    bool was_entered = false;
+  };
+  absl::StatusOr<Change> ReadChanges();
+
+  bool is_open() const { return users_ != 0; }
+
+  // Throws away what was written to the terminal and not read, and makes it
+  // raw again, for the next user.
+  absl::Status Reset();
+
+  absl::Status SetWindowSize(const console::WindowSize& size);
+
+ private:
+  // Users of whom only is known that they exist: they came before we did.
+  static constexpr int kSomeUsers = -1;
+
+  Pty() = default;
+  absl::Status Open(const Access& access);
+  absl::Status OpenSlave();
+  absl::Status MakeRaw();
+  // Finds out whether anybody has the terminal open, by leaving it ourselves
+  // for a moment.
+  absl::StatusOr<bool> HasUsers();
+  void DiscardEvents();
+
+  UniqueFd master_;
+  UniqueFd slave_;
+  UniqueFd inotify_;
+  std::string name_;
+  int users_ = 0;
+};
+
+// A symbolic link to a terminal, at a path that people know. Gone with the
+// object, unless it leads elsewhere by then.
+class PtyLink {
+ public:
+  // Puts the link in the place of another one at once; FailedPrecondition if
+  // there is something else. The directory is reached without following links.
+  static absl::StatusOr<PtyLink> Create(const std::string& path,
+                                        const std::string& target);
+
+  PtyLink(PtyLink&&) = default;
+  PtyLink& operator=(PtyLink&&) = delete;
+  ~PtyLink();
+
+ private:
+  PtyLink(UniqueFd directory, std::string name, std::string target)
+      : directory_(std::move(directory)),
+        name_(std::move(name)),
+        target_(std::move(target)) {}
+
+  UniqueFd directory_;
+  std::string name_;
+  std::string target_;
+};
+
+}  // namespace vmsilo::console_relay

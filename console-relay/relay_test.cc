@@ -1,0 +1,638 @@
+// The shipped program, with its sandbox on, between a hypervisor that the test
+// plays and the people at the console.
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstdint>
+#include <cstring>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/string_view.h"
+#include "common/file.h"
+#include "common/socket.h"
+#include "common/testing/process.h"
+#include "common/testing/status_matchers.h"
+#include "common/testing/stream.h"
+#include "common/testing/temp_dir.h"
+#include "common/unique_fd.h"
+#include "console/limits.h"
+#include "console/message.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace vmsilo::console_relay {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::EndsWith;
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+class RelayTest : public ::testing::Test {
+ protected:
+  ChildProcess Start(std::vector<std::string> more = {}) {
+    return StartWith({}, {}, std::move(more));
+  }
+
+  // With descriptors, as the service manager hands them over.
+  ChildProcess StartWith(const std::vector<std::string>& names,
+                         const std::map<int, int>& fds,
+                         std::vector<std::string> more = {}) {
+    std::vector<std::string> argv = {
+        // The process that gets the descriptors is named by its number.
+        "/bin/sh",
+        "-c",
+        "LISTEN_PID=$$ exec \"$0\" \"$@\"",
+        Runfile("console-relay/vmsilo-console-relay"),
+        "--backend",
+        dir_.Path("backend"),
+        "--pty",
+        dir_.Path("console"),
+        "--viewers",
+        dir_.Path("viewers"),
+        "--log-level",
+        "debug"};
+    argv.insert(argv.end(), more.begin(), more.end());
+    std::map<std::string, std::string> environment = {
+        {"NOTIFY_SOCKET", dir_.Path("notify")}};
+    if (!fds.empty()) {
+      environment["LISTEN_FDS"] = absl::StrCat(names.size());
+      environment["LISTEN_FDNAMES"] = absl::StrJoin(names, ":");
+    }
+    ready_ = Notifications();
+    ChildProcess relay = ChildProcess::Start(
+        {.argv = argv, .environment = environment, .fds = fds});
+    WaitForNotification("READY=1");
+    return relay;
+  }
+
+  // What the service manager would hear.
+  UniqueFd Notifications() {
+    UniqueFd fd(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    const std::string path = dir_.Path("notify");
+    (void)unlink(path.c_str());
+    sockaddr_un address = {};
+    address.sun_family = AF_UNIX;
+    path.copy(address.sun_path, sizeof(address.sun_path) - 1);
+    EXPECT_EQ(bind(fd.get(), reinterpret_cast<const sockaddr*>(&address),
+                   sizeof(address)),
+              0);
+    return fd;
+  }
+
+  // Reads notifications until `wanted`.
+  void WaitForNotification(absl::string_view wanted) {
+    for (;;) {
+      pollfd waiting = {.fd = ready_.get(), .events = POLLIN, .revents = 0};
+      ASSERT_EQ(poll(&waiting, 1, 20000), 1) << "no " << wanted;
+      if (absl::StrContains(ReadNotification(), wanted)) return;
+    }
+  }
+
+  // Reads what is there, as a service manager would: whoever notifies one that
+  // does not read has to wait.
+  void ReadNotifications() {
+    pollfd waiting = {.fd = ready_.get(), .events = POLLIN, .revents = 0};
+    while (poll(&waiting, 1, 0) == 1) (void)ReadNotification();
+  }
+
+  // Keeps the descriptor that comes along.
+  std::string ReadNotification() {
+    std::array<char, 4096> text;
+    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control;
+    iovec piece = {text.data(), text.size()};
+    msghdr message = {};
+    message.msg_iov = &piece;
+    message.msg_iovlen = 1;
+    message.msg_control = control.data();
+    message.msg_controllen = control.size();
+    const ssize_t size = recvmsg(ready_.get(), &message, MSG_CMSG_CLOEXEC);
+    EXPECT_GE(size, 0);
+    const std::string words(text.data(), size);
+    const size_t name = words.find("FDNAME=");
+    if (const cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr) {
+      int fd = -1;
+      memcpy(&fd, CMSG_DATA(header), sizeof(fd));
+      stored_[words.substr(name + 7)] = UniqueFd(fd);
+    } else if (absl::StrContains(words, "FDSTOREREMOVE=1")) {
+      stored_.erase(words.substr(name + 7));
+    }
+    return words;
+  }
+
+  UniqueFd ConnectBackend() {
+    ReadNotifications();
+    absl::StatusOr<UniqueFd> guest = ConnectUnix(dir_.Path("backend"));
+    EXPECT_THAT(guest, IsOk());
+    return *std::move(guest);
+  }
+
+  UniqueFd OpenTerminal() {
+    ReadNotifications();
+    absl::StatusOr<UniqueFd> terminal =
+        Open(dir_.Path("console"), O_RDWR | O_NOCTTY);
+    EXPECT_THAT(terminal, IsOk());
+    return *std::move(terminal);
+  }
+
+  UniqueFd ConnectViewer() {
+    absl::StatusOr<UniqueFd> viewer =
+        ConnectUnix(dir_.Path("viewers"), SOCK_SEQPACKET);
+    EXPECT_THAT(viewer, IsOk());
+    return *std::move(viewer);
+  }
+
+  TempDir dir_;
+  UniqueFd ready_;
+  std::map<std::string, UniqueFd> stored_;
+};
+
+void Type(const UniqueFd& terminal, absl::string_view bytes) {
+  EXPECT_THAT(WriteAll(terminal.get(), bytes), IsOk());
+}
+
+void SendPacket(const UniqueFd& viewer, const console::FromViewer& message) {
+  const std::string packet = console::Encode(message);
+  ASSERT_EQ(send(viewer.get(), packet.data(), packet.size(), MSG_NOSIGNAL),
+            static_cast<ssize_t>(packet.size()));
+}
+
+// The packet lives until the next call: OUTPUT points into it.
+absl::StatusOr<console::FromRelay> ReceivePacket(const UniqueFd& viewer) {
+  static std::array<char, console::kMaxMessageBytes> packet;
+  pollfd waiting = {.fd = viewer.get(), .events = POLLIN, .revents = 0};
+  if (poll(&waiting, 1, 20000) != 1) {
+    return absl::DeadlineExceededError("no packet");
+  }
+  const ssize_t size = recv(viewer.get(), packet.data(), packet.size(), 0);
+  if (size <= 0) return absl::UnavailableError("the relay has hung up");
+  return console::DecodeFromRelay(absl::string_view(packet.data(), size));
+}
+
+console::Attached AttachViewer(const UniqueFd& viewer,
+                               const console::Attach& attach) {
+  SendPacket(viewer, attach);
+  absl::StatusOr<console::FromRelay> answer = ReceivePacket(viewer);
+  EXPECT_THAT(answer, IsOk());
+  const auto* attached = std::get_if<console::Attached>(&*answer);
+  EXPECT_NE(attached, nullptr);
+  return attached != nullptr ? *attached : console::Attached{};
+}
+
+// Output until there are `size` bytes of it.
+std::string ReceiveOutput(const UniqueFd& viewer, size_t size) {
+  std::string all;
+  while (all.size() < size) {
+    absl::StatusOr<console::FromRelay> message = ReceivePacket(viewer);
+    EXPECT_THAT(message, IsOk());
+    if (!message.ok()) break;
+    if (const auto* output = std::get_if<console::Output>(&*message)) {
+      absl::StrAppend(&all, output->bytes);
+    }
+  }
+  return all;
+}
+
+console::Status AskStatus(const UniqueFd& viewer) {
+  SendPacket(viewer, console::StatusRequest{});
+  for (;;) {
+    absl::StatusOr<console::FromRelay> message = ReceivePacket(viewer);
+    EXPECT_THAT(message, IsOk());
+    if (!message.ok()) return {};
+    if (const auto* status = std::get_if<console::Status>(&*message)) {
+      return *status;
+    }
+  }
+}
+
+TEST_F(RelayTest, CarriesBothDirections) {
+  const ChildProcess relay = Start();
+  const UniqueFd guest = ConnectBackend();
+  const UniqueFd terminal = OpenTerminal();
+  SendAll(guest.get(), "login: ");
+  EXPECT_EQ(ReadExactly(terminal.get(), 7), "login: ");
+  Type(terminal, "root\r");
+  EXPECT_EQ(ReadExactly(guest.get(), 5), "root\r");
+}
+
+TEST_F(RelayTest, TheLineIsTransparent) {
+  const ChildProcess relay = Start();
+  const UniqueFd guest = ConnectBackend();
+  const UniqueFd terminal = OpenTerminal();
+  std::string every_byte(256, '\0');
+  for (int i = 0; i < 256; ++i) every_byte[i] = static_cast<char>(i);
+  SendAll(guest.get(), every_byte);
+  EXPECT_EQ(ReadExactly(terminal.get(), 256), every_byte);
+  Type(terminal, every_byte);
+  EXPECT_EQ(ReadExactly(guest.get(), 256), every_byte);
+}
+
+TEST_F(RelayTest, ShowsTheScrollbackToWhoeverComes) {
+  const ChildProcess relay = Start();
+  const UniqueFd guest = ConnectBackend();
+  SendAll(guest.get(), "before anybody looked");
+  for (int visit = 0; visit < 3; ++visit) {
+    const UniqueFd terminal = OpenTerminal();
+    EXPECT_EQ(ReadExactly(terminal.get(), 21), "before anybody looked");
+  }
+}
+
+TEST_F(RelayTest, TheTerminalIsRawAgainForTheNextUser) {
+  const ChildProcess relay = Start();
+  const UniqueFd guest = ConnectBackend();
+  SendAll(guest.get(), "hello\n");
+  {
+    const UniqueFd terminal = OpenTerminal();
+    EXPECT_EQ(ReadExactly(terminal.get(), 6), "hello\n");
+    termios cooked = {};
+    ASSERT_EQ(tcgetattr(terminal.get(), &cooked), 0);
+    cooked.c_lflag |= ICANON | ECHO;
+    ASSERT_EQ(tcsetattr(terminal.get(), TCSANOW, &cooked), 0);
+  }
+  WaitForNotification("STATUS=Virtual machine connected");
+  const UniqueFd terminal = OpenTerminal();
+  EXPECT_EQ(ReadExactly(terminal.get(), 6), "hello\n");
+  termios settings = {};
+  ASSERT_EQ(tcgetattr(terminal.get(), &settings), 0);
+  EXPECT_EQ(settings.c_lflag & (ICANON | ECHO), 0u);
+}
+
+TEST_F(RelayTest, TheLinkIsPrivateAndGoesAway) {
+  {
+    ChildProcess relay = Start();
+    struct stat info = {};
+    ASSERT_EQ(lstat(dir_.Path("console").c_str(), &info), 0);
+    EXPECT_TRUE(S_ISLNK(info.st_mode));
+    ASSERT_EQ(stat(dir_.Path("console").c_str(), &info), 0);
+    EXPECT_TRUE(S_ISCHR(info.st_mode));
+    EXPECT_EQ(info.st_mode & 07777, 0600u);
+    for (const char* name : {"backend", "viewers"}) {
+      ASSERT_EQ(stat(dir_.Path(name).c_str(), &info), 0);
+      EXPECT_EQ(info.st_mode & 07777, 0600u) << name;
+    }
+    relay.Signal(SIGTERM);
+    EXPECT_EQ(relay.Wait().exit_code, 0);
+  }
+  for (const char* name : {"console", "console.new", "backend", "viewers"}) {
+    EXPECT_NE(access(dir_.Path(name).c_str(), F_OK), 0) << name;
+  }
+}
+
+TEST_F(RelayTest, NobodyNoticesThatTheGuestRestarts) {
+  const ChildProcess relay = Start();
+  const UniqueFd terminal = OpenTerminal();
+  for (int boot = 0; boot < 20; ++boot) {
+    const UniqueFd guest = ConnectBackend();
+    const std::string hello = absl::StrCat("boot ", boot, "\n");
+    SendAll(guest.get(), hello);
+    EXPECT_EQ(ReadExactly(terminal.get(), hello.size()), hello);
+    Type(terminal, "x");
+    EXPECT_EQ(ReadExactly(guest.get(), 1), "x");
+  }
+  EXPECT_EQ(AskStatus(ConnectViewer()).guest_connections, 20u);
+}
+
+TEST_F(RelayTest, ConnectsToAHypervisorThatComesAndGoesWithItsDirectory) {
+  const std::string directory = dir_.Path("vm");
+  const std::string socket = absl::StrCat(directory, "/serial");
+  const ChildProcess relay =
+      StartWith({}, {}, {"--connect", "--backend", socket});
+  const UniqueFd terminal = OpenTerminal();
+  for (int boot = 0; boot < 3; ++boot) {
+    ASSERT_EQ(mkdir(directory.c_str(), 0700), 0);
+    absl::StatusOr<UniqueFd> listener = ListenUnix(socket, 0600);
+    ASSERT_THAT(listener, IsOk());
+    const UniqueFd guest = AcceptOne(listener->get());
+    SendAll(guest.get(), "hello");
+    EXPECT_EQ(ReadExactly(terminal.get(), 5), "hello");
+    ReadNotifications();
+    ASSERT_EQ(unlink(socket.c_str()), 0);
+    ASSERT_EQ(rmdir(directory.c_str()), 0);
+  }
+}
+
+TEST_F(RelayTest, ANewGuestReplacesTheOldOneWhoseLastWordsAreKept) {
+  const ChildProcess relay = Start();
+  const UniqueFd terminal = OpenTerminal();
+  const UniqueFd old_guest = ConnectBackend();
+  SendAll(old_guest.get(), "panic\n");
+  const UniqueFd new_guest = ConnectBackend();
+  SendAll(new_guest.get(), "booting\n");
+  EXPECT_EQ(ReadExactly(terminal.get(), 14), "panic\nbooting\n");
+  EXPECT_EQ(ReadToEnd(old_guest.get()), "");
+}
+
+TEST_F(RelayTest, WhatIsTypedAtAnAbsentGuestIsNotKeptForTheNext) {
+  const ChildProcess relay = Start();
+  const UniqueFd terminal = OpenTerminal();
+  const UniqueFd viewer = ConnectViewer();
+  Type(terminal, "rm -rf /\r");
+  while (AskStatus(viewer).to_guest_lost < 9) {
+  }
+  const UniqueFd guest = ConnectBackend();
+  WaitForNotification("STATUS=Virtual machine connected");
+  Type(terminal, "ls\r");
+  EXPECT_EQ(ReadExactly(guest.get(), 3), "ls\r");
+}
+
+TEST_F(RelayTest, AFloodThatNobodyReadsNeverBlocksTheGuest) {
+  const ChildProcess relay = Start({"--scrollback", "64K"});
+  const UniqueFd guest = ConnectBackend();
+  const std::string block(64 * 1024, 'x');
+  for (int i = 0; i < 512; ++i) SendAll(guest.get(), block);
+  SendAll(guest.get(), "the end");
+  const UniqueFd viewer = ConnectViewer();
+  while (AskStatus(viewer).from_guest < 512 * block.size() + 7) {
+  }
+  EXPECT_EQ(AskStatus(viewer).terminal_lost, 0u);  // nobody was there
+  const UniqueFd terminal = OpenTerminal();
+  EXPECT_THAT(ReadExactly(terminal.get(), 64 * 1024), EndsWith("xthe end"));
+}
+
+TEST_F(RelayTest, AUserWhoDoesNotReadLosesBytesAndDoesNotBlockTheGuest) {
+  const ChildProcess relay = Start({"--scrollback", "64K"});
+  const UniqueFd guest = ConnectBackend();
+  const UniqueFd terminal = OpenTerminal();
+  const std::string block(64 * 1024, 'x');
+  for (int i = 0; i < 64; ++i) SendAll(guest.get(), block);
+  const UniqueFd viewer = ConnectViewer();
+  while (AskStatus(viewer).from_guest < 64 * block.size()) {
+  }
+  const console::Status status = AskStatus(viewer);
+  EXPECT_TRUE(status.is_terminal_open);
+  EXPECT_GT(status.terminal_lost, 60 * block.size());
+}
+
+TEST_F(RelayTest, ViewersSeeTheScrollbackAndWhatComes) {
+  const ChildProcess relay = Start();
+  const UniqueFd guest = ConnectBackend();
+  SendAll(guest.get(), "old ");
+  const UniqueFd viewer = ConnectViewer();
+  const console::Attached attached = AttachViewer(viewer, {});
+  EXPECT_EQ(attached.role, console::Role::kObserver);
+  EXPECT_EQ(attached.position, 0u);
+  SendAll(guest.get(), "new");
+  EXPECT_EQ(ReceiveOutput(viewer, 7), "old new");
+}
+
+TEST_F(RelayTest, AViewerGoesOnWhereItWas) {
+  const ChildProcess relay = Start();
+  const UniqueFd guest = ConnectBackend();
+  SendAll(guest.get(), "0123456789");
+  uint64_t epoch = 0;
+  {
+    const UniqueFd viewer = ConnectViewer();
+    epoch = AttachViewer(viewer, {}).epoch;
+    EXPECT_EQ(ReceiveOutput(viewer, 10), "0123456789");
+  }
+  const UniqueFd viewer = ConnectViewer();
+  EXPECT_EQ(
+      AttachViewer(viewer, {.resumes = true, .epoch = epoch, .position = 7})
+          .position,
+      7u);
+  EXPECT_EQ(ReceiveOutput(viewer, 3), "789");
+  // Positions of another scrollback mean nothing.
+  const UniqueFd other = ConnectViewer();
+  EXPECT_EQ(
+      AttachViewer(other, {.resumes = true, .epoch = epoch + 1, .position = 7})
+          .position,
+      0u);
+}
+
+TEST_F(RelayTest, OneViewerTypesAndOthersWatch) {
+  const ChildProcess relay = Start();
+  const UniqueFd guest = ConnectBackend();
+  const UniqueFd writer = ConnectViewer();
+  AttachViewer(writer, {.role = console::Role::kWriter});
+  const UniqueFd observer = ConnectViewer();
+  AttachViewer(observer, {});
+  SendPacket(observer, console::Input{.bytes = "not me"});
+  // Ordered by the answer: the relay has seen the observer's input.
+  EXPECT_EQ(AskStatus(observer).viewers, 2u);
+  SendPacket(writer, console::Input{.bytes = "me"});
+  EXPECT_EQ(ReadExactly(guest.get(), 2), "me");
+
+  const UniqueFd second = ConnectViewer();
+  SendPacket(second, console::Attach{.role = console::Role::kWriter});
+  absl::StatusOr<console::FromRelay> refusal = ReceivePacket(second);
+  ASSERT_THAT(refusal, IsOk());
+  ASSERT_TRUE(std::holds_alternative<console::Error>(*refusal));
+  EXPECT_EQ(std::get<console::Error>(*refusal).code,
+            static_cast<uint16_t>(console::ErrorCode::kHasWriter));
+
+  const UniqueFd third = ConnectViewer();
+  AttachViewer(third, {.role = console::Role::kWriter, .takes_over = true});
+  EXPECT_THAT(ReceivePacket(writer),
+              IsOkAndHolds(console::FromRelay(
+                  console::RoleChange{.role = console::Role::kObserver})));
+  SendPacket(writer, console::Input{.bytes = "still me?"});
+  EXPECT_TRUE(AskStatus(writer).has_writer);
+  SendPacket(third, console::Input{.bytes = "now me"});
+  EXPECT_EQ(ReadExactly(guest.get(), 6), "now me");
+}
+
+TEST_F(RelayTest, ViewersAreToldWhenTheGuestComesAndGoesInOrder) {
+  const ChildProcess relay = Start();
+  const UniqueFd viewer = ConnectViewer();
+  EXPECT_FALSE(AttachViewer(viewer, {}).has_guest);
+  {
+    const UniqueFd guest = ConnectBackend();
+    EXPECT_THAT(
+        ReceivePacket(viewer),
+        IsOkAndHolds(console::FromRelay(console::Guest{.is_connected = true})));
+    SendAll(guest.get(), "last words");
+  }
+  EXPECT_EQ(ReceiveOutput(viewer, 10), "last words");
+  EXPECT_THAT(
+      ReceivePacket(viewer),
+      IsOkAndHolds(console::FromRelay(console::Guest{.is_connected = false})));
+}
+
+TEST_F(RelayTest, ASlowViewerIsToldWhatItMissed) {
+  const ChildProcess relay = Start({"--scrollback", "64K"});
+  const UniqueFd guest = ConnectBackend();
+  const UniqueFd slow = ConnectViewer();
+  AttachViewer(slow, {});
+  std::string sent;
+  for (int i = 0; i < 4096; ++i) {
+    const std::string block = absl::StrCat(i, std::string(1000, '.'), "\n");
+    SendAll(guest.get(), block);
+    sent += block;
+  }
+  const UniqueFd other = ConnectViewer();
+  while (AskStatus(other).from_guest < sent.size()) {
+  }
+  uint64_t position = 0;
+  bool has_lost = false;
+  while (position < sent.size()) {
+    const absl::StatusOr<console::FromRelay> message = ReceivePacket(slow);
+    ASSERT_THAT(message, IsOk());
+    if (const auto* output = std::get_if<console::Output>(&*message)) {
+      ASSERT_EQ(output->position, position);
+      ASSERT_TRUE(output->bytes == absl::string_view(sent).substr(
+                                       position, output->bytes.size()));
+      position += output->bytes.size();
+    } else if (const auto* lost = std::get_if<console::Lost>(&*message)) {
+      ASSERT_EQ(lost->from, position);
+      position = lost->to;
+      has_lost = true;
+    }
+  }
+  EXPECT_TRUE(has_lost);
+}
+
+TEST_F(RelayTest, AViewerThatBreaksTheProtocolIsSentAwayAndNobodyElse) {
+  const ChildProcess relay = Start();
+  const UniqueFd guest = ConnectBackend();
+  const UniqueFd good = ConnectViewer();
+  AttachViewer(good, {.role = console::Role::kWriter});
+  for (const std::string& packet : std::vector<std::string>{
+           "\x7f", std::string("\x01\x00", 2), "\x02",
+           "\x02" + std::string(console::kMaxInputBytes + 1, 'x'),
+           console::Encode(
+               console::FromViewer(console::Attach{.version = 0}))}) {
+    const UniqueFd bad = ConnectViewer();
+    ASSERT_EQ(send(bad.get(), packet.data(), packet.size(), MSG_NOSIGNAL),
+              static_cast<ssize_t>(packet.size()));
+    const absl::StatusOr<console::FromRelay> answer = ReceivePacket(bad);
+    ASSERT_THAT(answer, IsOk());
+    EXPECT_TRUE(std::holds_alternative<console::Error>(*answer));
+    EXPECT_FALSE(ReceivePacket(bad).ok());
+  }
+  SendPacket(good, console::Input{.bytes = "fine"});
+  EXPECT_EQ(ReadExactly(guest.get(), 4), "fine");
+}
+
+TEST_F(RelayTest, TheNumberOfViewersIsBounded) {
+  const ChildProcess relay = Start();
+  std::vector<UniqueFd> viewers;
+  for (size_t i = 0; i < console::kMaxViewers; ++i) {
+    viewers.push_back(ConnectViewer());
+    AttachViewer(viewers.back(), {});
+  }
+  const UniqueFd one_too_many = ConnectViewer();
+  const absl::StatusOr<console::FromRelay> answer = ReceivePacket(one_too_many);
+  ASSERT_THAT(answer, IsOk());
+  ASSERT_TRUE(std::holds_alternative<console::Error>(*answer));
+  EXPECT_EQ(std::get<console::Error>(*answer).code,
+            static_cast<uint16_t>(console::ErrorCode::kBusy));
+}
+
+TEST_F(RelayTest, AResizedViewerResizesTheTerminal) {
+  const ChildProcess relay = Start();
+  const UniqueFd terminal = OpenTerminal();
+  const UniqueFd writer = ConnectViewer();
+  AttachViewer(writer, {.role = console::Role::kWriter});
+  SendPacket(writer, console::WindowSize{.rows = 51, .columns = 133});
+  EXPECT_EQ(AskStatus(writer).window_size.rows, 51);
+  winsize size = {};
+  ASSERT_EQ(ioctl(terminal.get(), TIOCGWINSZ, &size), 0);
+  EXPECT_EQ(size.ws_row, 51);
+  EXPECT_EQ(size.ws_col, 133);
+}
+
+TEST_F(RelayTest, TheLogHasEveryByteAndIsRotated) {
+  const ChildProcess relay = Start(
+      {"--log", dir_.Path("log"), "--log-size", "4K", "--log-files", "2"});
+  const UniqueFd guest = ConnectBackend();
+  std::string sent;
+  for (int i = 0; i < 1500; ++i) absl::StrAppend(&sent, i, "\x1b[31m\n");
+  SendAll(guest.get(), sent);
+  const UniqueFd viewer = ConnectViewer();
+  while (AskStatus(viewer).from_guest < sent.size()) {
+  }
+  const std::string all = absl::StrCat(*ReadFile(dir_.Path("log.2"), 1 << 20),
+                                       *ReadFile(dir_.Path("log.1"), 1 << 20),
+                                       *ReadFile(dir_.Path("log"), 1 << 20));
+  EXPECT_EQ(ReadFile(dir_.Path("log.2"), 1 << 20)->size(), 4096u);
+  EXPECT_TRUE(absl::EndsWith(sent, all));
+  EXPECT_NE(access(dir_.Path("log.3").c_str(), F_OK), 0);
+  struct stat info = {};
+  ASSERT_EQ(stat(dir_.Path("log").c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 07777, 0600u);
+}
+
+TEST_F(RelayTest, ASuccessorGoesOnWithoutLosingAByte) {
+  std::optional<ChildProcess> relay = Start();
+  const UniqueFd guest = ConnectBackend();
+  WaitForNotification("FDNAME=guest");
+  const UniqueFd terminal = OpenTerminal();
+  SendAll(guest.get(), "one ");
+  EXPECT_EQ(ReadExactly(terminal.get(), 4), "one ");
+  for (int death = 0; death < 5; ++death) {
+    relay->Signal(SIGKILL);
+    EXPECT_EQ(relay->Wait().signal, SIGKILL);
+    SendAll(guest.get(), "while nobody is there ");
+    Type(terminal, "typed ");
+    // As systemd does it: LISTEN_FDS and the names, from descriptor 3 on.
+    std::vector<std::string> names;
+    std::map<int, int> fds;
+    for (const auto& [name, fd] : stored_) {
+      fds[3 + static_cast<int>(names.size())] = fd.get();
+      names.push_back(name);
+    }
+    EXPECT_THAT(names,
+                ElementsAre("guest", "input-read", "input-write", "own-backend",
+                            "own-viewers", "ring", "terminal"));
+    relay.emplace(StartWith(names, fds));
+    EXPECT_EQ(ReadExactly(terminal.get(), 22), "while nobody is there ");
+    EXPECT_EQ(ReadExactly(guest.get(), 6), "typed ");
+  }
+  const console::Status status = AskStatus(ConnectViewer());
+  EXPECT_TRUE(status.has_guest);
+  EXPECT_TRUE(status.is_terminal_open);
+  EXPECT_EQ(status.guest_connections, 1u);
+  EXPECT_EQ(status.to_guest, 30u);
+  EXPECT_EQ(status.terminal_lost, 0u);
+}
+
+TEST(RelayUsageTest, SaysWhatIsMissing) {
+  const std::string program = Runfile("console-relay/vmsilo-console-relay");
+  for (const std::vector<std::string>& arguments :
+       std::vector<std::vector<std::string>>{
+           {},
+           {"--backend", "/tmp/x"},
+           {"--backend", std::string(200, 'x'), "--pty", "/tmp/x"},
+           {"--backend", "x", "--pty", "y", "--mode", "0999"},
+           {"--backend", "x", "--pty", "y", "--owner", "-1"},
+           {"--backend", "x", "--pty", "y", "--scrollback", "1"}}) {
+    std::vector<std::string> argv = {program};
+    argv.insert(argv.end(), arguments.begin(), arguments.end());
+    const ChildProcess::Result result = RunProcess(argv);
+    EXPECT_EQ(result.exit_code, 64);
+    EXPECT_THAT(result.err, StartsWith("vmsilo-console-relay: "));
+  }
+}
+
+TEST(RelayUsageTest, DoesNotReplaceWhatIsNoLink) {
+  TempDir dir;
+  dir.Write("console", "precious");
+  const ChildProcess::Result result =
+      RunProcess({Runfile("console-relay/vmsilo-console-relay"), "--backend",
+                  dir.Path("backend"), "--pty", dir.Path("console")});
+  EXPECT_NE(result.exit_code, 0);
+  EXPECT_THAT(result.err, HasSubstr("not a symbolic link"));
+  EXPECT_THAT(ReadFile(dir.Path("console"), 100), IsOkAndHolds("precious"));
+}
+
+}  // namespace
+}  // namespace vmsilo::console_relay

@@ -1,0 +1,71 @@
+#include "console-relay/sandbox.h"
+
+#include <fcntl.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <termios.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "common/sandbox.h"
+#include "common/status_macros.h"
+
+namespace vmsilo::console_relay {
+namespace {
+
+std::string DirectoryOf(const std::string& path) {
+  const size_t slash = path.rfind('/');
+  return slash == std::string::npos ? "." : path.substr(0, slash + 1);
+}
+
+}  // namespace
+
+absl::Status Confine(const Paths& paths) {
+  std::vector<PathAccess> files = {
+      {.path = paths.terminal, .kind = PathAccess::Kind::kDevice}};
+  for (const std::string& path : paths.created_files) {
+    files.push_back(
+        {.path = DirectoryOf(path), .kind = PathAccess::Kind::kRemoveFiles});
+  }
+  if (!paths.log.empty()) {
+    files.push_back(
+        {.path = DirectoryOf(paths.log), .kind = PathAccess::Kind::kReadWrite});
+  }
+  VMSILO_RETURN_IF_ERROR(RestrictFiles(files).status());
+
+  SyscallFilter filter;
+  filter.AllowRuntime();
+  filter.Allow("the guest's output", {"recvmmsg", "sendfile", "shutdown"});
+  filter.Allow("input, and viewers", {"splice", "accept4", "recvfrom"});
+  filter.AllowIf("input that waits", "ioctl",
+                 {{.index = 1, .value = FIONREAD}});
+  filter.Allow("viewers, and the service manager", {"sendmsg", "sendto"});
+  filter.AllowIf("the service manager, and a hypervisor that listens", "socket",
+                 {{.index = 0, .value = static_cast<uint64_t>(AF_UNIX)}});
+  for (const uint64_t request :
+       {uint64_t{TIOCGPTPEER}, uint64_t{TCGETS}, uint64_t{TCSETS},
+        uint64_t{TCFLSH}, uint64_t{TIOCSWINSZ}}) {
+    filter.AllowIf("the terminal", "ioctl", {{.index = 1, .value = request}});
+  }
+  filter.AllowIf("the terminal", "openat",
+                 {{.index = 2, .value = O_NOCTTY, .mask = O_NOCTTY}});
+  filter.Allow("whether users are there", {"poll", "ppoll"});
+  filter.Allow("leave no file behind",
+               {"unlink", "unlinkat", "readlinkat", "fstat", "newfstatat"});
+  // sd_notify() makes room in its buffer, and says who it is.
+  filter.Allow("the service manager",
+               {"setsockopt", "getsockopt", "connect", "getuid", "geteuid",
+                "getgid", "getegid"});
+  if (!paths.log.empty()) {
+    filter.Allow("the log and its rotation",
+                 {"openat2", "renameat", "renameat2", "ftruncate"});
+    filter.AllowIf("the log without openat2()", "openat",
+                   {{.index = 2, .value = O_NOFOLLOW, .mask = O_NOFOLLOW}});
+  }
+  return filter.Install();
+}
+
+}  // namespace vmsilo::console_relay
