@@ -3,20 +3,43 @@
 #include <algorithm>
 #include <cstddef>
 #include <iterator>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 #include "common/parse_size.h"
 #include "config/layout.h"
 #include "config/locate.h"
 
 namespace vmsilo::config {
 namespace {
+
+// Without what a path says twice, `.` and `..`: links are not looked at.
+std::string LexicallyNormal(absl::string_view path) {
+  std::vector<absl::string_view> parts;
+  for (const absl::string_view part :
+       absl::StrSplit(path, '/', absl::SkipEmpty())) {
+    if (part == ".") continue;
+    if (part != "..") {
+      parts.push_back(part);
+    } else if (!parts.empty()) {
+      parts.pop_back();
+    }
+  }
+  return absl::StrCat("/", absl::StrJoin(parts, "/"));
+}
+
+bool IsBelow(absl::string_view path, absl::string_view directory) {
+  return absl::ConsumePrefix(&path, directory) && absl::StartsWith(path, "/");
+}
 
 class Checker {
  public:
@@ -28,8 +51,12 @@ class Checker {
   void CheckNames();
   void CheckSocketPaths(const Vm& vm);
   void CheckUsbDevices();
+  void CheckDisks();
+  void CheckPciDevices();
+  void CheckShare(const Vm& vm, const SharedDirectory& share);
   void CheckInterfaces();
   void CheckOptions(const Vm& vm);
+  void CheckImage(const Vm& vm);
   void CheckHypervisor(const Vm& vm);
 
  private:
@@ -91,15 +118,25 @@ void Checker::CheckReferences(const Vm& vm) {
     Error(LocateElement(tree_, {"vms", vm.name, "dependsOn"}, i),
           UnknownSilo(name));
   }
-  if (!vm.network.netvm || *vm.network.netvm == "host") return;
+  if (!vm.network.netvm) return;
   const Location location = Locate(tree_, {"vms", vm.name, "network", "netvm"});
-  const Vm* netvm = config_.FindVm(*vm.network.netvm);
-  if (netvm == nullptr) {
-    Error(location, UnknownSilo(*vm.network.netvm));
-  } else if (!netvm->network.is_netvm) {
-    Error(location, absl::StrCat("'", netvm->name,
-                                 "' does not offer its network; set vms.",
-                                 netvm->name, ".network.isNetvm = true"));
+  if (*vm.network.netvm != "host") {
+    const Vm* netvm = config_.FindVm(*vm.network.netvm);
+    if (netvm == nullptr) {
+      return Error(location, UnknownSilo(*vm.network.netvm));
+    }
+    if (!netvm->network.is_netvm) {
+      return Error(location,
+                   absl::StrCat("'", netvm->name,
+                                "' does not offer its network; set vms.",
+                                netvm->name, ".network.isNetvm = true"));
+    }
+  }
+  if (vm.network.interfaces.empty()) {
+    // The prototype made a link of its own from this.
+    Warning(location,
+            "the silo has no network: this says only which silo is started "
+            "first; add network.interfaces");
   }
 }
 
@@ -188,13 +225,15 @@ void Checker::CheckNames() {
     for (const SharedDirectory& share : vm.shared_directories) {
       ClaimUnit(layout::VirtiofsdUnit(vm.name, share.tag), {&vm, &share});
     }
-    const auto [found, is_new] =
-        users.emplace(layout::HypervisorUser(vm.name), &vm);
-    if (!is_new) {
+    for (const std::string& user :
+         {layout::HypervisorUser(vm.name), layout::ProxyUser(vm.name)}) {
+      const auto [found, is_new] = users.emplace(user, &vm);
+      if (is_new) continue;
       Error(At(vm, nullptr),
-            absl::StrCat("the hypervisors of this silo and of '",
-                         found->second->name, "' would run as the same user, ",
-                         found->first, "; choose another name"));
+            absl::StrCat("programs of this silo and of '", found->second->name,
+                         "' would run as the same user, ", found->first,
+                         "; choose another name"));
+      break;
     }
   }
 }
@@ -214,8 +253,9 @@ void Checker::CheckSocketPaths(const Vm& vm) {
   // The longest of those that every silo of the hypervisor has.
   std::string longest = layout::ControlSocket(vm.name, vm.hypervisor);
   for (std::string path :
-       {layout::ConsoleBackendSocket(vm.name), layout::WaylandSocket(vm.name),
-        layout::CommandSocket(vm.name)}) {
+       {layout::ConsoleBackendSocket(vm.name),
+        layout::HypervisorConsoleSocket(vm.name),
+        layout::WaylandSocket(vm.name), layout::CommandSocket(vm.name)}) {
     if (path.size() > longest.size()) longest = std::move(path);
   }
   CheckSocketPath(vm, nullptr, longest);
@@ -301,13 +341,138 @@ void Checker::CheckOptions(const Vm& vm) {
     Error(At(vm, "gpu"),
           "graphics without wayland and opengl are none; set gpu = false");
   }
-  absl::flat_hash_set<std::string> pci_addresses;
-  for (size_t i = 0; i < vm.pci_devices.size(); ++i) {
-    if (!pci_addresses.insert(vm.pci_devices[i].address).second) {
+  for (const SharedDirectory& share : vm.shared_directories) {
+    CheckShare(vm, share);
+  }
+}
+
+void Checker::CheckPciDevices() {
+  absl::flat_hash_map<std::string, const Vm*> owners;
+  for (const Vm& vm : config_.vms) {
+    for (size_t i = 0; i < vm.pci_devices.size(); ++i) {
+      const std::string& address = vm.pci_devices[i].address;
+      const auto [found, is_new] = owners.emplace(address, &vm);
+      if (is_new) continue;
       Error(LocateElement(tree_, {"vms", vm.name, "pciDevices"}, i),
-            absl::StrCat("the device ", vm.pci_devices[i].address,
-                         " is there twice"));
+            found->second == &vm
+                ? absl::StrCat("the device ", address, " is there twice")
+                : absl::StrCat("the device ", address,
+                               " is already claimed by silo '",
+                               found->second->name, "'"));
     }
+  }
+}
+
+// `path` is used a second time.
+std::string AlsoUsed(const std::string& path, const Vm& vm, bool writes,
+                     const Vm& other, bool other_writes) {
+  if (&vm == &other) {
+    return absl::StrCat(path, " is there twice, and the silo may write to it");
+  }
+  if (writes && other_writes) {
+    return absl::StrCat(path, " is a disk of silo '", other.name,
+                        "', too: two silos that write to one disk destroy it");
+  }
+  return absl::StrCat(
+      "silo '", other.name, "' ", other_writes ? "may write to " : "uses ",
+      path, other_writes ? "" : ", too",
+      ": what one silo writes, no other may read or boot; set readOnly = true ",
+      other_writes ? "there" : "here", ", or copy the file");
+}
+
+// What one silo may write, no other may write, read or boot: it would be a way
+// from one into the other.
+void Checker::CheckDisks() {
+  struct Use {
+    const Vm* vm = nullptr;
+    Location location;
+    bool writes = false;
+  };
+  struct Uses {
+    const Vm* first = nullptr;
+    std::optional<Use> writer;
+  };
+  absl::flat_hash_map<std::string, Uses> files;
+  const auto add = [this, &files](const std::string& path, Use use) {
+    Uses& uses = files[LexicallyNormal(path)];
+    const Vm* other = uses.writer  ? uses.writer->vm
+                      : use.writes ? uses.first
+                                   : nullptr;
+    if (other != nullptr) {
+      Error(use.location, AlsoUsed(path, *use.vm, use.writes, *other,
+                                   uses.writer.has_value()));
+    }
+    if (uses.first == nullptr) uses.first = use.vm;
+    if (use.writes && !uses.writer) uses.writer = std::move(use);
+  };
+  for (const Vm& vm : config_.vms) {
+    if (vm.kernel) add(*vm.kernel, {&vm, At(vm, "kernel")});
+    if (vm.initrd) add(*vm.initrd, {&vm, At(vm, "initrd")});
+    if (vm.root_disk) add(vm.root_disk->path, {&vm, At(vm, "rootDisk")});
+    for (size_t i = 0; i < vm.disks.size(); ++i) {
+      const Disk& disk = vm.disks[i];
+      const Location at = LocateElement(tree_, {"vms", vm.name, "disks"}, i);
+      add(disk.path, {&vm, at, !disk.read_only});
+      if (disk.read_only) continue;
+      for (const absl::string_view directory :
+           {absl::string_view(config_.image_dir), layout::kOverlayDir}) {
+        if (!IsBelow(LexicallyNormal(disk.path), LexicallyNormal(directory))) {
+          continue;
+        }
+        Error(at,
+              absl::StrCat("a silo that may write to what is below ", directory,
+                           " may change what others boot; choose another "
+                           "place, or set readOnly = true"));
+      }
+    }
+  }
+  for (const Image& image : config_.images) {
+    for (const std::optional<std::string>& file :
+         {std::optional<std::string>(image.kernel), image.initrd,
+          image.root_disk}) {
+      if (!file || !absl::StartsWith(*file, "/")) continue;
+      const auto found = files.find(LexicallyNormal(*file));
+      if (found == files.end() || !found->second.writer) continue;
+      Error(found->second.writer->location,
+            absl::StrCat(*file, " belongs to the image '", image.name,
+                         "', and a silo that may write to it may change what "
+                         "others boot; set readOnly = true"));
+    }
+  }
+}
+
+void Checker::CheckShare(const Vm& vm, const SharedDirectory& share) {
+  const auto at = [this, &vm, &share](absl::string_view key) {
+    return Locate(tree_, {"vms", vm.name, "sharedDirectories", share.tag, key});
+  };
+  const auto check_map = [&](absl::string_view key,
+                             const std::optional<std::string>& map,
+                             uint32_t id) {
+    if (!map) return;
+    if (share.run_as_root) {
+      Error(at(key),
+            "virtiofsd takes it only where it does not run as root; "
+            "remove it or runAsRoot");
+    } else if (!absl::EndsWith(*map, absl::StrCat(":", id, ":1:"))) {
+      Error(at(key),
+            absl::StrCat("virtiofsd runs as ", config_.user.name,
+                         ", who can map no other id than ", id, ": \":0:", id,
+                         ":1:\" is all there is; see translateUid"));
+    }
+  };
+  check_map("uidMap", share.uid_map, config_.user.uid);
+  check_map("gidMap", share.gid_map, config_.user.gid);
+  if (share.inode_file_handles == InodeFileHandles::kMandatory &&
+      !share.run_as_root) {
+    Error(at("inodeFileHandles"),
+          "only root can open files by their handles; set runAsRoot = true if "
+          "the guest may have all that is in the directory, or remove it");
+  }
+  if (share.posix_acl &&
+      !(share.translate_uid.empty() && share.translate_gid.empty())) {
+    Error(at("posixAcl"),
+          "virtiofsd does not translate the ids in access control lists: "
+          "either posixAcl or translateUid and translateGid");
   }
 }
 
@@ -347,6 +512,39 @@ void Checker::CheckCloudHypervisor(const Vm& vm) {
           "Cloud Hypervisor has had a device for sound since 52.0; set "
           "cloud-hypervisor.version if yours is newer, or sound = false");
   }
+  const Image* image = vm.uses_image() ? config_.FindImage(*vm.image) : nullptr;
+  const bool has_root =
+      vm.root_disk.has_value() ||
+      (vm.uses_image() && (image == nullptr || image->root_disk.has_value()));
+  const bool can_write =
+      (has_root && vm.root_overlay.type == OverlayType::kRaw) ||
+      std::any_of(vm.disks.begin(), vm.disks.end(),
+                  [](const Disk& disk) { return !disk.read_only; });
+  if (can_write && global.version < kCloudHypervisorWithImageType) {
+    Error(At(vm, "hypervisor"),
+          "Cloud Hypervisor before 51.0 guesses the format of disks, so that "
+          "a guest can make it read files of the host; set "
+          "cloud-hypervisor.version if yours is newer, or give the silo no "
+          "disk to write to");
+  }
+}
+
+void Checker::CheckImage(const Vm& vm) {
+  if (!vm.uses_image()) return;
+  const Image* image = config_.FindImage(*vm.image);
+  if (image == nullptr || image->hypervisors.empty() ||
+      std::find(image->hypervisors.begin(), image->hypervisors.end(),
+                vm.hypervisor) != image->hypervisors.end()) {
+    return;
+  }
+  Error(At(vm, "image"),
+        absl::StrCat("the image '", image->name, "' does not boot under ",
+                     ToString(vm.hypervisor), " but under ",
+                     absl::StrJoin(image->hypervisors, ", ",
+                                   [](std::string* out, Hypervisor one) {
+                                     absl::StrAppend(out, ToString(one));
+                                   }),
+                     ", says its description"));
 }
 
 void Checker::CheckHypervisor(const Vm& vm) {
@@ -374,11 +572,14 @@ void Check(const Value& tree, const Config& config, DiagnosticSink& sink) {
   checker.CheckCycles();
   checker.CheckNames();
   checker.CheckUsbDevices();
+  checker.CheckPciDevices();
+  checker.CheckDisks();
   checker.CheckInterfaces();
   for (const Vm& vm : config.vms) {
     checker.CheckReferences(vm);
     checker.CheckSocketPaths(vm);
     checker.CheckOptions(vm);
+    checker.CheckImage(vm);
     checker.CheckHypervisor(vm);
   }
   const CloudHypervisor& cloud = config.cloud_hypervisor;

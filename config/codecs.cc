@@ -103,6 +103,18 @@ bool CheckMapSize(Reader& reader, const Value& value,
   return false;
 }
 
+std::optional<int64_t> IntegerOf(const Value& value) {
+  if (const int64_t* number = value.AsInteger()) return *number;
+  // Beyond, not every integer is a double.
+  constexpr double kMaxExact = int64_t{1} << 53;
+  const double* real = value.AsReal();
+  if (real == nullptr || !(std::abs(*real) <= kMaxExact) ||
+      std::trunc(*real) != *real) {
+    return std::nullopt;
+  }
+  return static_cast<int64_t>(*real);
+}
+
 bool SizeCodec::Read(Reader& reader, const Value& value, Bytes* out) {
   if (const std::string* text = value.AsString()) {
     const absl::StatusOr<Bytes> size = ParseSize(*text);
@@ -119,8 +131,8 @@ bool MemoryCodec::Read(Reader& reader, const Value& value, Bytes* out) {
   if (const std::string* text = value.AsString()) {
     const absl::StatusOr<Bytes> parsed = ParseSize(*text);
     if (parsed.ok()) size = *parsed;
-  } else if (const int64_t* number = value.AsInteger();
-             number != nullptr && *number >= 0 &&
+  } else if (const std::optional<int64_t> number = IntegerOf(value);
+             number.has_value() && *number >= 0 &&
              static_cast<uint64_t>(*number) <= kMax.count() >> 20) {
     size = MiB(static_cast<uint64_t>(*number));
   }

@@ -55,6 +55,10 @@ struct BoolCodec {
   static std::string Print(bool value) { return value ? "true" : "false"; }
 };
 
+// An integer, also one that is written as a real number (1e3, 2.0), as some
+// generators of JSON do.
+std::optional<int64_t> IntegerOf(const Value& value);
+
 template <uint32_t kMin, uint32_t kMax>
 struct IntegerCodec {
   using Type = uint32_t;
@@ -63,8 +67,8 @@ struct IntegerCodec {
                                    .minimum = kMin,
                                    .maximum = kMax};
   static bool Read(Reader& reader, const Value& value, uint32_t* out) {
-    const int64_t* number = value.AsInteger();
-    if (number == nullptr || *number < kMin || *number > kMax) {
+    const std::optional<int64_t> number = IntegerOf(value);
+    if (!number.has_value() || *number < kMin || *number > kMax) {
       return reader.Expected(
           value, absl::StrCat("an integer between ", kMin, " and ", kMax));
     }
@@ -181,7 +185,7 @@ struct PlainWordCodec {
 template <const auto& kWords>
 struct CheckedWordCodec : PlainWordCodec<kWords> {};
 
-inline constexpr char kSizePattern[] =
+inline constexpr absl::string_view kSizePattern =
     "^[0-9]+(\\.[0-9]+)?([BbKkMmGgTt]|[KkMmGgTt][Ii][Bb])?$";
 
 struct SizeCodec {

@@ -26,4 +26,13 @@ const Vm* Config::FindVm(absl::string_view name) const {
   return found != vms.end() && found->name == name ? &*found : nullptr;
 }
 
+const Image* Config::FindImage(absl::string_view name) const {
+  const auto found =
+      std::lower_bound(images.begin(), images.end(), name,
+                       [](const Image& image, absl::string_view wanted) {
+                         return image.name < wanted;
+                       });
+  return found != images.end() && found->name == name ? &*found : nullptr;
+}
+
 }  // namespace vmsilo::config

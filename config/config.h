@@ -159,10 +159,14 @@ struct SharedDirectory {
   bool preserve_noatime = false;
   std::optional<std::string> uid_map;
   std::optional<std::string> gid_map;
+  // Empty: whatever the guest does there is the desktop user's doing, unless
+  // `run_as_root` is set.
   std::vector<std::string> translate_uid;
   std::vector<std::string> translate_gid;
+  // virtiofsd runs as root rather than as the desktop user.
+  bool run_as_root = false;
   // This is the share `home` that comes from `sharedHome`: its directory is
-  // made from the template when it is absent, and the ids are translated.
+  // made from the template when it is absent.
   bool is_home = false;
 
   friend bool operator==(const SharedDirectory&,
@@ -224,10 +228,10 @@ struct Vm {
   std::optional<Bytes> memory_guaranteed;
   uint32_t cpus = 2;
 
-  // A directory below `imageDir`. It provides the kernel, and the initrd and
-  // root disk that are absent here; with a `kernel` of its own, the silo uses
-  // nothing of it.
-  std::string image = "default";
+  // The image that kernel and root disk come from where they are absent here,
+  // and, with its kernel, the initrd. Resolved: absent for a silo with a
+  // kernel of its own, unless the file names an image all the same.
+  std::optional<std::string> image = "default";
   std::optional<std::string> kernel;
   std::optional<std::string> initrd;
   std::vector<std::string> kernel_params;
@@ -255,9 +259,33 @@ struct Vm {
   // under their whole names, too.
   std::map<std::string, UnitSettings> units;
 
-  bool uses_image() const { return !kernel.has_value(); }
+  // Whether anything comes from the image.
+  bool uses_image() const {
+    return image.has_value() && !(kernel.has_value() && root_disk.has_value());
+  }
 
   friend bool operator==(const Vm&, const Vm&) = default;
+};
+
+// What an image's directory holds: `images.NAME`, or the directory's own
+// image.toml. The defaults are what a directory without one holds.
+struct Image {
+  // That of the directory below `imageDir`.
+  std::string name;
+  std::optional<std::string> description;
+  // What it can boot under; empty for all.
+  std::vector<Hypervisor> hypervisors;
+  // Files, relative to the directory or absolute.
+  std::string kernel = "vmlinuz";
+  // Absent for `false`.
+  std::optional<std::string> initrd = "initrd";
+  std::optional<std::string> root_disk = "root.img";
+  DiskFormat root_disk_format = DiskFormat::kRaw;
+  std::vector<std::string> kernel_params;
+  // It was an image.toml that said so, not the configuration.
+  bool is_from_file = false;
+
+  friend bool operator==(const Image&, const Image&) = default;
 };
 
 // The desktop user, resolved from `user`, `host.*` and the user database.
@@ -308,6 +336,9 @@ struct Version {
 
   friend auto operator<=>(const Version&, const Version&) = default;
 };
+
+// Since then it can be told the format of a disk, and need not guess.
+inline constexpr Version kCloudHypervisorWithImageType = {51, 0};
 
 // `cloud-hypervisor`.
 struct CloudHypervisor {
@@ -391,7 +422,6 @@ struct Paths {
   std::string prepare = "/usr/libexec/vmsilo/vmsilo-prepare";
   std::string systemctl = "/usr/bin/systemctl";
   std::string systemd_tmpfiles = "/usr/bin/systemd-tmpfiles";
-  std::string chown = "/usr/bin/chown";
   std::string rm = "/usr/bin/rm";
 
   friend bool operator==(const Paths&, const Paths&) = default;
@@ -405,6 +435,9 @@ struct Config {
   Host host;
   CidAssignment cid_assignment = CidAssignment::kHash;
   std::string image_dir = "/var/lib/vmsilo/images";
+  // By name, in byte order. Resolved: also those of image.toml files. An image
+  // that is not there holds what Image says by default.
+  std::vector<Image> images;
   Paths paths;
   Crosvm crosvm;
   CloudHypervisor cloud_hypervisor;
@@ -421,6 +454,8 @@ struct Config {
 
   // The silo of that name, or nullptr.
   const Vm* FindVm(absl::string_view name) const;
+  // What is said about the image of that name, or nullptr.
+  const Image* FindImage(absl::string_view name) const;
 
   friend bool operator==(const Config&, const Config&) = default;
 };

@@ -22,6 +22,24 @@ std::string Unit(absl::string_view vm, absl::string_view role) {
   return absl::StrCat("vmsilo-", vm, "-", role, ".service");
 }
 
+std::string SystemUser(absl::string_view prefix, absl::string_view vm) {
+  // systemd wants letters, digits, '_' and '-'; a dot would make the unit
+  // fail at start (217/USER on some versions).
+  std::string name = absl::StrCat(prefix, vm);
+  bool is_plain = name.size() <= kMaxUserName;
+  for (char& c : name) {
+    if (!absl::ascii_isalnum(static_cast<unsigned char>(c)) && c != '_' &&
+        c != '-') {
+      c = '_';
+      is_plain = false;
+    }
+  }
+  if (is_plain) return name;
+  const std::string hash =
+      absl::StrFormat("-%08x", static_cast<uint32_t>(config::StableHash(vm)));
+  return absl::StrCat(name.substr(0, kMaxUserName - hash.size()), hash);
+}
+
 }  // namespace
 
 std::string RuntimeDir(absl::string_view vm) {
@@ -59,12 +77,20 @@ std::string ControlSocket(absl::string_view vm, config::Hypervisor hypervisor) {
 std::string VsockSocket(absl::string_view vm) {
   return absl::StrCat(VmDir(vm), "/vsock.socket");
 }
+std::string HypervisorConsoleDir(absl::string_view vm) {
+  return absl::StrCat(VmDir(vm), "/console");
+}
 std::string HypervisorConsoleSocket(absl::string_view vm) {
-  return absl::StrCat(VmDir(vm), "/console.socket");
+  return absl::StrCat(HypervisorConsoleDir(vm), "/console.socket");
 }
 std::string ConsoleFile(absl::string_view vm) {
-  return absl::StrCat(VmDir(vm), "/console.log");
+  return absl::StrCat(HypervisorConsoleDir(vm), "/console.log");
 }
+std::string ImageDescription(absl::string_view image_dir,
+                             absl::string_view image) {
+  return absl::StrCat(image_dir, "/", image, "/image.toml");
+}
+
 std::string Overlay(absl::string_view vm, config::OverlayType type) {
   return absl::StrCat(kOverlayDir, "/", vm, ".", config::ToString(type));
 }
@@ -85,6 +111,9 @@ std::string ConsoleBackendSocket(absl::string_view vm) {
 }
 std::string ConsolePty(absl::string_view vm) {
   return absl::StrCat(ConsoleDir(vm), "/pty");
+}
+std::string ConsoleViewersSocket(absl::string_view vm) {
+  return absl::StrCat(ConsoleDir(vm), "/viewers.socket");
 }
 std::string Console(absl::string_view vm) {
   return absl::StrCat(RuntimeDir(vm), "/console");
@@ -123,21 +152,10 @@ std::string UserRuntimeDir(const config::User& user) {
 }
 
 std::string HypervisorUser(absl::string_view vm) {
-  // systemd wants letters, digits, '_' and '-'; a dot would make the unit
-  // fail at start (217/USER on some versions).
-  std::string name = absl::StrCat("vmsilo-", vm);
-  bool is_plain = name.size() <= kMaxUserName;
-  for (char& c : name) {
-    if (!absl::ascii_isalnum(static_cast<unsigned char>(c)) && c != '_' &&
-        c != '-') {
-      c = '_';
-      is_plain = false;
-    }
-  }
-  if (is_plain) return name;
-  const std::string hash =
-      absl::StrFormat("-%08x", static_cast<uint32_t>(config::StableHash(vm)));
-  return absl::StrCat(name.substr(0, kMaxUserName - hash.size()), hash);
+  return SystemUser("vmsilo-", vm);
+}
+std::string ProxyUser(absl::string_view vm) {
+  return SystemUser("vmsilo_proxy-", vm);
 }
 
 std::string SocketUnit(absl::string_view vm) {

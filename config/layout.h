@@ -27,6 +27,9 @@ inline constexpr absl::string_view kUsbControlSocket =
     "/run/vmsilo/.usb/control.socket";
 
 inline constexpr absl::string_view kConfigFile = "/etc/vmsilo/vmsilo.toml";
+// What a generator leaves when the configuration cannot be used.
+inline constexpr absl::string_view kConfigurationErrorUnit =
+    "vmsilo-configuration-error.service";
 inline constexpr absl::string_view kVendorConfigFile =
     "/usr/lib/vmsilo/vmsilo.toml";
 
@@ -49,10 +52,15 @@ std::string CloudHypervisorControlSocket(absl::string_view vm);
 std::string ControlSocket(absl::string_view vm, config::Hypervisor hypervisor);
 // Hybrid vsock (Cloud Hypervisor, vhost-device-vsock).
 std::string VsockSocket(absl::string_view vm);
+// The part of it that the desktop user's programs may reach into.
+std::string HypervisorConsoleDir(absl::string_view vm);
 // Where QEMU and Cloud Hypervisor offer the console to the relay.
 std::string HypervisorConsoleSocket(absl::string_view vm);
 // Where the console goes with `console = "file"`.
 std::string ConsoleFile(absl::string_view vm);
+// What an image says about itself: IMAGEDIR/NAME/image.toml.
+std::string ImageDescription(absl::string_view image_dir,
+                             absl::string_view image);
 // A root overlay that is a file of its own: kOverlayDir/NAME.raw.
 std::string Overlay(absl::string_view vm, config::OverlayType type);
 
@@ -70,6 +78,8 @@ std::string ConsoleDir(absl::string_view vm);
 std::string ConsoleBackendSocket(absl::string_view vm);
 // A link to the relay's terminal.
 std::string ConsolePty(absl::string_view vm);
+// Where `vmsilo console` connects.
+std::string ConsoleViewersSocket(absl::string_view vm);
 // /run/vmsilo/NAME/console, a link to ConsolePty().
 std::string Console(absl::string_view vm);
 
@@ -92,6 +102,9 @@ std::string UserRuntimeDir(const config::User& user);
 // be longer than the 31 bytes that Linux's tools accept, or that hold a
 // character that systemd refuses in user names, are cut and end in a hash.
 std::string HypervisorUser(absl::string_view vm);
+// The user that carries its commands' connections, by the same rules:
+// "vmsilo_proxy-NAME". No silo's hypervisor has a name that begins like this.
+std::string ProxyUser(absl::string_view vm);
 
 // ---- Units ----------------------------------------------------------------
 

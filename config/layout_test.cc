@@ -50,6 +50,15 @@ TEST(HypervisorUserTest, LongNamesAreCutAndKeptApart) {
   EXPECT_NE(a, b);
 }
 
+TEST(ProxyUserTest, IsNoHypervisors) {
+  EXPECT_EQ(ProxyUser("work"), "vmsilo_proxy-work");
+  EXPECT_LE(ProxyUser(std::string(40, 'x')).size(), 31u);
+  EXPECT_NE(ProxyUser(std::string(40, 'x')), ProxyUser(std::string(41, 'x')));
+  for (const char* other : {"proxy-work", "work-proxy", "proxy"}) {
+    EXPECT_NE(ProxyUser("work"), HypervisorUser(other));
+  }
+}
+
 TEST(HypervisorUserTest, DotsGoAndNamesStayApart) {
   const std::string dotted = HypervisorUser("a.b");
   EXPECT_EQ(dotted.find('.'), std::string::npos);

@@ -2,11 +2,14 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <iterator>
 #include <memory>
+#include <set>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -16,7 +19,11 @@
 #include "common/file.h"
 #include "common/json.h"
 #include "common/status.h"
+#include "common/status_macros.h"
 #include "common/toml.h"
+#include "common/unique_fd.h"
+#include "config/image.h"
+#include "config/layout.h"
 #include "config/resolve.h"
 #include "config/schema.h"
 
@@ -58,9 +65,66 @@ std::optional<std::string> ReadIfReadable(const std::string& path) {
   return *std::move(text);
 }
 
-// `is_complete` says whether the sources are all there are.
+// The text of a regular file; the caller names the file. A FIFO would hold up
+// whoever reads it, which may be the boot.
+absl::StatusOr<std::string> ReadRegularFile(const std::string& path,
+                                            size_t max) {
+  const UniqueFd fd(open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+  if (!fd.is_valid()) return ErrnoStatus("cannot open it");
+  struct stat status = {};
+  if (fstat(fd.get(), &status) != 0) return ErrnoStatus("cannot look at it");
+  if (!S_ISREG(status.st_mode)) {
+    return absl::FailedPreconditionError("it is not a regular file");
+  }
+  return ReadAll(fd.get(), max);
+}
+
+// Adds the images that silos use and whose image.toml below `root` describes
+// them. One that the configuration describes is not read.
+void ReadImages(absl::string_view root, Config& config,
+                std::vector<Diagnostic>& diagnostics) {
+  std::set<std::string> names;
+  for (const Vm& vm : config.vms) {
+    if (vm.uses_image() && config.FindImage(*vm.image) == nullptr) {
+      names.insert(*vm.image);
+    }
+  }
+  std::vector<Image> found;
+  for (const std::string& name : names) {
+    const std::string path =
+        absl::StrCat(root, layout::ImageDescription(config.image_dir, name));
+    const absl::StatusOr<std::string> text =
+        ReadRegularFile(path, kMaxImageDescriptionBytes);
+    if (!text.ok()) {
+      // Most images have none, and those that are missing altogether are told
+      // from the machine's point of view (`vmsilo-unitgen check`).
+      if (absl::IsNotFound(text.status())) continue;
+      diagnostics.push_back(
+          {.severity = Severity::kError,
+           .file = path,
+           .message = absl::IsResourceExhausted(text.status())
+                          ? absl::StrCat("more than ",
+                                         kMaxImageDescriptionBytes, " bytes")
+                          : std::string(text.status().message())});
+      continue;
+    }
+    ParsedImage parsed = ParseImage(path, *text);
+    parsed.image.name = name;
+    found.push_back(std::move(parsed.image));
+    std::move(parsed.diagnostics.begin(), parsed.diagnostics.end(),
+              std::back_inserter(diagnostics));
+  }
+  if (found.empty()) return;
+  std::move(found.begin(), found.end(), std::back_inserter(config.images));
+  std::sort(config.images.begin(), config.images.end(),
+            [](const Image& a, const Image& b) { return a.name < b.name; });
+}
+
+// `is_complete` says whether the sources are all there are; without an
+// `image_root`, no image is looked at.
 LoadResult CompileSources(const std::vector<Source>& sources,
-                          const UserDatabase& users, bool is_complete) {
+                          const UserDatabase& users, bool is_complete,
+                          const std::string* image_root) {
   LoadResult result;
   for (const Source& source : sources) result.files.push_back(source.name);
   DiagnosticSink sink(result.files);
@@ -86,9 +150,20 @@ LoadResult CompileSources(const std::vector<Source>& sources,
   // and one error would bring others with it.
   is_complete = is_complete && !sink.has_errors();
   Config config = ReadConfig(tree, sink);
-  if (is_complete) Resolve(tree, users, config, sink);
-  if (is_complete && !sink.has_errors()) result.config = std::move(config);
+  std::vector<Diagnostic> of_images;
+  if (is_complete) {
+    ResolveImages(tree, config);
+    if (image_root != nullptr) ReadImages(*image_root, config, of_images);
+    Resolve(tree, users, config, sink);
+  }
+  if (is_complete && !sink.has_errors() && of_images.empty()) {
+    result.config = std::move(config);
+  } else if (is_complete) {
+    result.draft = std::move(config);
+  }
   result.diagnostics = sink.Take();
+  std::move(of_images.begin(), of_images.end(),
+            std::back_inserter(result.diagnostics));
   result.tree = std::move(tree);
   return result;
 }
@@ -103,8 +178,8 @@ class Collector {
       Fail(path, "the name must end in .toml or .json");
       return false;
     }
-    absl::StatusOr<std::string> text =
-        ReadFile(path, kMaxConfigBytes - std::min(bytes_, kMaxConfigBytes));
+    absl::StatusOr<std::string> text = ReadRegularFile(
+        path, kMaxConfigBytes - std::min(bytes_, kMaxConfigBytes));
     if (text.ok()) {
       bytes_ += text->size();
       sources_.push_back({path, *std::move(text), *format});
@@ -115,8 +190,7 @@ class Collector {
       return false;
     }
     if (absl::IsResourceExhausted(text.status())) {
-      Fail(path, absl::StrCat("the configuration has more than ",
-                              kMaxConfigBytes, " bytes"));
+      Fail(path, TooLarge(path));
     } else {
       Fail(path, std::string(text.status().message()));
     }
@@ -141,15 +215,27 @@ class Collector {
                          .message = std::move(message)});
   }
 
-  LoadResult Finish(const UserDatabase& users) && {
-    LoadResult result =
-        CompileSources(sources_, users, /*is_complete=*/failures_.empty());
+  LoadResult Finish(const UserDatabase& users, const std::string& root) && {
+    LoadResult result = CompileSources(
+        sources_, users, /*is_complete=*/failures_.empty(), &root);
     result.diagnostics.insert(result.diagnostics.begin(), failures_.begin(),
                               failures_.end());
     return result;
   }
 
  private:
+  std::string TooLarge(const std::string& path) const {
+    struct stat status = {};
+    // What is no file, or is gone by now, has no size to tell.
+    const bool has_size =
+        stat(path.c_str(), &status) == 0 && S_ISREG(status.st_mode);
+    return absl::StrCat(
+        has_size ? absl::StrCat("the file has ", status.st_size, " bytes; ")
+                 : std::string(),
+        "the configuration as a whole, with ", bytes_,
+        " bytes before this file, may have ", kMaxConfigBytes);
+  }
+
   std::vector<Source> sources_;
   std::vector<Diagnostic> failures_;
   size_t bytes_ = 0;
@@ -199,7 +285,8 @@ std::optional<Origin> LoadResult::OriginOf(absl::string_view key) const {
 
 LoadResult Compile(const std::vector<Source>& sources,
                    const UserDatabase& users) {
-  return CompileSources(sources, users, /*is_complete=*/true);
+  return CompileSources(sources, users, /*is_complete=*/true,
+                        /*image_root=*/nullptr);
 }
 
 LoadResult Load(const LoadOptions& options) {
@@ -226,7 +313,8 @@ LoadResult Load(const LoadOptions& options) {
   }
   return std::move(collector).Finish(
       {.passwd = ReadIfReadable(absl::StrCat(options.root, "/etc/passwd")),
-       .group = ReadIfReadable(absl::StrCat(options.root, "/etc/group"))});
+       .group = ReadIfReadable(absl::StrCat(options.root, "/etc/group"))},
+      options.root);
 }
 
 }  // namespace vmsilo::config

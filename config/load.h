@@ -14,9 +14,10 @@
 // From files to a complete and checked Config.
 namespace vmsilo::config {
 
-// A hundred silos with everything on need 200 KB; a generator may write ten
-// times more than a person.
-inline constexpr size_t kMaxConfigBytes = 4 << 20;
+// All files together. A hundred silos with everything on need 200 KB, five
+// times less. What hostile TOML costs grows faster than its size: a text of
+// this size takes a tenth of the time of one four times larger.
+inline constexpr size_t kMaxConfigBytes = size_t{1} << 20;
 // Files in one vmsilo.toml.d.
 inline constexpr size_t kMaxDropIns = 200;
 // /etc/passwd or /etc/group of a large organisation.
@@ -51,6 +52,9 @@ struct LoadResult {
 
   // Absent if there is an error among the diagnostics.
   std::optional<Config> config;
+  // With errors in it, but a sound syntax: what there would be to use, with
+  // defaults for what is wrong. Only for finding more errors.
+  std::optional<Config> draft;
   // In the order of the files and lines.
   std::vector<Diagnostic> diagnostics;
   // The files that were read, in the order in which later ones win.
@@ -60,7 +64,7 @@ struct LoadResult {
 };
 
 // Every file is parsed, and all that is wrong is reported, whatever came
-// before. Later sources win key by key.
+// before. Later sources win key by key. No image.toml is looked for.
 LoadResult Compile(const std::vector<Source>& sources,
                    const UserDatabase& users);
 
@@ -71,11 +75,13 @@ struct LoadOptions {
   // /etc/vmsilo/vmsilo.toml (or, where that is absent, vmsilo.json) and
   // vmsilo.toml.d.
   std::optional<std::string> file;
-  // Stands before the default paths, and those of the user database.
+  // Stands before the default paths, and those of the user database and the
+  // images.
   std::string root;
 };
 
-// Finds and reads the files, then compiles them.
+// Finds and reads the files, the image.toml of each image that a silo uses
+// among them, then compiles them.
 LoadResult Load(const LoadOptions& options = {});
 
 }  // namespace vmsilo::config

@@ -1,3 +1,6 @@
+// Texts in, a Config or what is wrong with them out. Long, because it is the
+// tables of a whole language.
+
 #include "config/load.h"
 
 #include <string>
@@ -78,13 +81,20 @@ TEST(LoadTest, ASiloNeedsOnlyItsName) {
   ASSERT_THAT(vm.shared_directories, SizeIs(1));
   EXPECT_EQ(vm.shared_directories[0].tag, "home");
   EXPECT_TRUE(vm.shared_directories[0].is_home);
-  EXPECT_THAT(vm.shared_directories[0].translate_uid,
-              ElementsAre("map:1000:1234:1"));
-  EXPECT_THAT(vm.shared_directories[0].translate_gid,
-              ElementsAre("map:1000:100:1"));
+  EXPECT_THAT(vm.shared_directories[0].translate_uid, IsEmpty());
+  EXPECT_THAT(vm.shared_directories[0].translate_gid, IsEmpty());
   EXPECT_TRUE(vm.uses_image());
   EXPECT_EQ(config.FindVm("work"), &vm);
   EXPECT_EQ(config.FindVm("other"), nullptr);
+}
+
+TEST(LoadTest, SilosMayReadTheSameDisks) {
+  const Config config = Good(
+      "[vms.a]\nkernel = \"/k\"\nrootDisk = \"/r\"\ndisks = [\"/a\", "
+      "{ path = \"/s\", readOnly = true }]\n"
+      "[vms.b]\nkernel = \"/k\"\nrootDisk = \"/r\"\ndisks = [\"/b\", "
+      "{ path = \"/s\", readOnly = true }]\n");
+  EXPECT_THAT(config.vms, SizeIs(2));
 }
 
 TEST(LoadTest, SilosAreInByteOrder) {
@@ -312,11 +322,16 @@ INSTANTIATE_TEST_SUITE_P(
          "work"},
         {"Cycle",
          "[vms.a]\ndependsOn = [\"b\"]\n[vms.b]\nnetwork.netvm = \"c\"\n"
+         "network.interfaces.x.tap.bridge = \"y\"\n"
          "[vms.c]\nnetwork.isNetvm = true\ndependsOn = [\"a\"]\n",
-         "8:1: error: vms.c.dependsOn: silos wait for each other: a -> b -> c "
+         "9:1: error: vms.c.dependsOn: silos wait for each other: a -> b -> c "
          "-> a"},
-        {"UnknownRole", "[vms.work.units.vmm.Service]\nNice = 1\n",
+        {"MisspeltRole", "[vms.work.units.vmm.Service]\nNice = 1\n",
          "2:17: error: vms.work.units.vmm: a silo has no unit of this short "
+         "name; did you mean 'vm'?"},
+        {"UnknownRole", "[vms.work.units.network.Service]\nNice = 1\n",
+         "2:17: error: vms.work.units.network: a silo has no unit of this "
+         "short "
          "name; there are 'vm', 'socket', 'proxy', 'prep', 'console-relay', "
          "'virtiofsd-TAG', 'sound', 'tray', 'wayland-seccontext', 'gpu', "
          "'usb-attach' and 'session-bind'"},
@@ -416,12 +431,19 @@ INSTANTIATE_TEST_SUITE_P(
          "5:1: warning: vms.a.tray: the tray does not work under Cloud "
          "Hypervisor and is left out (it does under crosvm and qemu)"},
         {"CloudHypervisorOldSound",
-         "cloud-hypervisor.version = \"50.0\"\n[vms.a]\n"
+         "cloud-hypervisor.version = \"51.0\"\n[vms.a]\n"
          "hypervisor = \"cloud-hypervisor\"\ngpu = false\n"
          "sound.capture = true\n",
          "6:1: error: vms.a.sound: Cloud Hypervisor has had a device for sound "
          "since 52.0; set cloud-hypervisor.version if yours is newer, or "
          "sound = false"},
+        {"CloudHypervisorThatGuesses",
+         "cloud-hypervisor.version = \"50.0\"\n[vms.a]\n"
+         "hypervisor = \"cloud-hypervisor\"\ngpu = false\nsound = false\n",
+         "4:1: error: vms.a.hypervisor: Cloud Hypervisor before 51.0 guesses "
+         "the format of disks, so that a guest can make it read files of the "
+         "host; set cloud-hypervisor.version if yours is newer, or give the "
+         "silo no disk to write to"},
         {"CloudHypervisorErrno",
          "cloud-hypervisor = { version = \"50.0\", seccomp = \"errno\" }\n",
          "2:40: error: cloud-hypervisor.seccomp: \"errno\" needs "
@@ -441,6 +463,71 @@ INSTANTIATE_TEST_SUITE_P(
          "[vms.a]\npciDevices = [\"03:00.0\", { path = \"0000:03:00.0\" }]\n",
          "3:26: error: vms.a.pciDevices[1]: the device 0000:03:00.0 is there "
          "twice"},
+        {"PciDeviceOfAnotherSilo",
+         "[vms.a]\npciDevices = [\"03:00.0\"]\n"
+         "[vms.b]\npciDevices = [\"0000:03:00.0\"]\n",
+         "5:15: error: vms.b.pciDevices[0]: the device 0000:03:00.0 is already "
+         "claimed by silo 'a'"},
+        {"TwoSilosWriteOneDisk",
+         "[vms.a]\ndisks = [\"/d\"]\n[vms.b]\ndisks = [\"/x/..//d\"]\n",
+         "5:10: error: vms.b.disks[0]: /x/..//d is a disk of silo 'a', too: "
+         "two "
+         "silos that write to one disk destroy it"},
+        {"OneSiloTwice", "[vms.a]\ndisks = [\"/d\", \"/d\"]\n",
+         "3:16: error: vms.a.disks[1]: /d is there twice, and the silo may "
+         "write to it"},
+        {"DiskThatAnotherReads",
+         "[vms.a]\ndisks = [\"/d\"]\n[vms.b]\ndisks = [{ path = \"/d\", "
+         "readOnly = true }]\n",
+         "5:10: error: vms.b.disks[0]: silo 'a' may write to /d: what one silo "
+         "writes, no other may read or boot; set readOnly = true there, or "
+         "copy the file"},
+        {"DiskThatAnotherBoots",
+         "[vms.a]\nkernel = \"/k\"\nrootDisk = \"/d\"\n[vms.b]\n"
+         "disks = [\"/d\"]\n",
+         "6:10: error: vms.b.disks[0]: silo 'a' uses /d, too: what one silo "
+         "writes, no other may read or boot; set readOnly = true here, or copy "
+         "the file"},
+        {"DiskOfAnImage",
+         "[vms.a]\ndisks = [\"/var/lib/vmsilo/images/default/root.img\"]\n",
+         "3:10: error: vms.a.disks[0]: a silo that may write to what is below "
+         "/var/lib/vmsilo/images may change what others boot; choose another "
+         "place, or set readOnly = true"},
+        {"DiskOfAnImageElsewhere",
+         "[images.x]\nrootDisk = \"/srv/x.img\"\n[vms.a]\n"
+         "disks = [\"/srv/x.img\"]\n",
+         "5:10: error: vms.a.disks[0]: /srv/x.img belongs to the image 'x', "
+         "and "
+         "a silo that may write to it may change what others boot; set "
+         "readOnly = true"},
+        {"AnotherSilosOverlay",
+         "[vms.a]\ndisks = [\"/var/lib/vmsilo/overlays/b.raw\"]\n",
+         "3:10: error: vms.a.disks[0]: a silo that may write to what is below "
+         "/var/lib/vmsilo/overlays may change what others boot; choose another "
+         "place, or set readOnly = true"},
+        {"IdMapOfARange",
+         "[vms.a]\nsharedDirectories.x = { path = \"/x\", uidMap = "
+         "\":0:100000:65536:\" }\n",
+         "3:38: error: vms.a.sharedDirectories.x.uidMap: virtiofsd runs as "
+         "alice, who can map no other id than 1234: \":0:1234:1:\" is all "
+         "there is; see translateUid"},
+        {"IdMapOfRoot",
+         "[vms.a]\nsharedDirectories.x = { path = \"/x\", gidMap = "
+         "\":0:100:1:\", runAsRoot = true }\n",
+         "3:38: error: vms.a.sharedDirectories.x.gidMap: virtiofsd takes it "
+         "only where it does not run as root; remove it or runAsRoot"},
+        {"FileHandlesOfAUser",
+         "[vms.a]\nsharedDirectories.x = { path = \"/x\", inodeFileHandles = "
+         "\"mandatory\" }\n",
+         "3:38: error: vms.a.sharedDirectories.x.inodeFileHandles: only root "
+         "can open files by their handles; set runAsRoot = true if the guest "
+         "may have all that is in the directory, or remove it"},
+        {"AccessListsAndTranslation",
+         "[vms.a]\nsharedDirectories.x = { path = \"/x\", posixAcl = true, "
+         "translateUid = \"map:1:1:1\" }\n",
+         "3:38: error: vms.a.sharedDirectories.x.posixAcl: virtiofsd does not "
+         "translate the ids in access control lists: either posixAcl or "
+         "translateUid and translateGid"},
         {"CloudHypervisorLandlock",
          "[cloud-hypervisor]\nversion = \"40.0\"\nlandlock = true\n",
          "4:1: error: cloud-hypervisor.landlock: Landlock needs "
@@ -577,7 +664,44 @@ TEST(PrototypeTest, DisabledNeedsNoUser) {
   EXPECT_FALSE(result.config->enable);
 }
 
+// As generators of JSON print numbers.
+TEST(LoadTest, AnIntegerMayBeWrittenAsARealNumber) {
+  const LoadResult result = FromJson(
+      R"({"user": "alice", "vms": {"a": {"memory": 1e3, "cpus": 2.0}}})");
+  ASSERT_TRUE(result.ok()) << testing::PrintToString(Texts(result));
+  EXPECT_EQ(result.config->vms[0].memory, MiB(1000));
+  EXPECT_EQ(result.config->vms[0].cpus, 2u);
+  for (const char* number : {"1000.5", "1e300", "-1.0"}) {
+    EXPECT_FALSE(
+        FromJson(absl::StrCat(R"({"user": "alice", "vms": {"a": {"memory": )",
+                              number, "}}}"))
+            .ok())
+        << number;
+  }
+}
+
+TEST(LoadTest, ANetvmWithoutAnInterfaceIsNoNetwork) {
+  const char* kVms =
+      "user = \"alice\"\n[vms.net]\nnetwork.isNetvm = true\n"
+      "[vms.work]\nnetwork.netvm = \"net\"\n";
+  EXPECT_THAT(Texts(FromToml(kVms)),
+              ElementsAre(HasSubstr("t.toml:5:9: warning: vms.work.network."
+                                    "netvm: the silo has no network")));
+  EXPECT_THAT(Texts(FromToml(absl::StrCat(
+                  kVms, "network.interfaces.wan.tap.bridge = \"br0\"\n"))),
+              IsEmpty());
+}
+
 // ---- The user -------------------------------------------------------------
+
+TEST(UserTest, IsAPerson) {
+  EXPECT_THAT(
+      Texts(FromToml("user = \"root\"\n[vms.a]\n")),
+      ElementsAre(HasSubstr("t.toml:1:1: warning: user: this is root")));
+  EXPECT_THAT(
+      Texts(FromToml("user = \"alice\"\nhost.uid = 0\n[vms.a]\n")),
+      ElementsAre(HasSubstr("t.toml:2:6: warning: host.uid: this is root")));
+}
 
 TEST(UserTest, MustBeThere) {
   EXPECT_THAT(Texts(FromToml("[vms.a]\n")),

@@ -31,7 +31,6 @@ constexpr uint32_t kHashedCids = 0x80000000u - kFirstHashedCid;
 constexpr uint32_t kFirstCid = 3;
 
 // The only user of a guest, by the prototype's convention.
-constexpr uint32_t kGuestId = 1000;
 
 bool CanHaveSound(const Config& config, const Vm& vm) {
   switch (vm.hypervisor) {
@@ -98,6 +97,13 @@ void Resolver::ResolveUser(const UserDatabase& users) {
   user.uid = host.uid ? *host.uid : entry->uid;
   user.gid = host.gid ? *host.gid : entry->gid;
   user.home = host.home ? *host.home : entry->home;
+  if (user.uid == 0) {
+    const Location uid = Locate(tree_, {"host", "uid"});
+    const Location& cause = host.uid ? uid : at;
+    sink_.Add(Severity::kWarning, cause.at, cause.key,
+              "this is root: what serves silos in a person's session would "
+              "have all rights; name the person whose desktop it is");
+  }
   std::string accepted;
   if (!host.home && !AcceptPath(user.home, &accepted)) {
     Error(at,
@@ -133,10 +139,6 @@ void Resolver::ResolveHome(Vm& vm) {
     vm.shared_home = absl::StrCat(config_.host.shared_home_dir, "/", vm.name);
   }
   SharedDirectory home = {.tag = "home", .path = *vm.shared_home};
-  home.translate_uid = {
-      absl::StrCat("map:", kGuestId, ":", config_.user.uid, ":1")};
-  home.translate_gid = {
-      absl::StrCat("map:", kGuestId, ":", config_.user.gid, ":1")};
   home.is_home = true;
   auto& shares = vm.shared_directories;
   const auto place =
@@ -230,11 +232,17 @@ void Resolver::ResolveUnits() {
     for (const auto& [role, settings] : vm.units) {
       const std::string unit = layout::UnitForRole(vm.name, role);
       if (unit.empty()) {
+        const absl::string_view nearest = Nearest(
+            role, {std::begin(layout::kRoles), std::end(layout::kRoles)});
         Error(Locate(tree_, {"vms", vm.name, "units", role}),
-              "a silo has no unit of this short name; there are 'vm', "
-              "'socket', 'proxy', 'prep', 'console-relay', 'virtiofsd-TAG', "
-              "'sound', 'tray', 'wayland-seccontext', 'gpu', 'usb-attach' "
-              "and 'session-bind'");
+              absl::StrCat(
+                  "a silo has no unit of this short name; ",
+                  nearest.empty()
+                      ? "there are 'vm', 'socket', 'proxy', 'prep', "
+                        "'console-relay', 'virtiofsd-TAG', 'sound', 'tray', "
+                        "'wayland-seccontext', 'gpu', 'usb-attach' and "
+                        "'session-bind'"
+                      : absl::StrCat("did you mean '", nearest, "'?")));
         continue;
       }
       add(unit, settings);
@@ -250,6 +258,12 @@ void Resolver::ResolveUnits() {
 }
 
 }  // namespace
+
+void ResolveImages(const Value& tree, Config& config) {
+  for (Vm& vm : config.vms) {
+    if (vm.kernel && !IsSet(tree, {"vms", vm.name, "image"})) vm.image.reset();
+  }
+}
 
 void Resolve(const Value& tree, const UserDatabase& users, Config& config,
              DiagnosticSink& sink) {

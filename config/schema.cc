@@ -150,7 +150,8 @@ struct TableOf<Network> {
       Opt<&Network::netvm, Name>(
           "netvm",
           "The silo whose network this one uses, or `host`. That silo is "
-          "started first and has `isNetvm = true`."),
+          "started first and has `isNetvm = true`. Nothing else comes of it: "
+          "`interfaces` and the guests' images make the connection."),
       Opt<&Network::is_netvm, BoolCodec>(
           "isNetvm", "Whether other silos may name this one as their `netvm`."),
       Accepted("nameservers", kGuestAddress),
@@ -166,7 +167,9 @@ struct TableOf<Disk> {
       Opt<&Disk::path, Path>("path", "An image file or a block device.",
                              {.is_required = true}),
       Opt<&Disk::format, WordCodec<DiskFormat>>(
-          "format", "The image's format; it is never guessed."),
+          "format",
+          "The image's format. It is never guessed: crosvm, which would, does "
+          "not start with a raw disk that begins like another format."),
       Opt<&Disk::read_only, BoolCodec>(
           "readOnly",
           "Whether the guest can only read it. The root disk is read-only in "
@@ -279,7 +282,9 @@ struct TableOf<SharedDirectory> {
           "queue's own."),
       Opt<&SharedDirectory::inode_file_handles, WordCodec<InodeFileHandles>>(
           "inodeFileHandles",
-          "Whether virtiofsd keeps file handles instead of open files."),
+          "Whether virtiofsd keeps file handles instead of open files; it can "
+          "as "
+          "root only."),
       Opt<&SharedDirectory::cache, WordCodec<CachePolicy>>(
           "cache", "What the guest may cache."),
       Opt<&SharedDirectory::log_level, PlainWordCodec<kVirtiofsdLogLevels>>(
@@ -299,15 +304,24 @@ struct TableOf<SharedDirectory> {
           "killprivV2", "Let the host clear set-user-id bits on writes."),
       Opt<&SharedDirectory::preserve_noatime, BoolCodec>("preserveNoatime",
                                                          "Honour `O_NOATIME`."),
+      Opt<&SharedDirectory::run_as_root, BoolCodec>(
+          "runAsRoot",
+          "virtiofsd runs as root and keeps the guest's ids: the guest may "
+          "read and write every file there, whoever owns it. Only for "
+          "directories on the way to which nobody but root can write."),
       Opt<&SharedDirectory::uid_map, TextCodec<kIdMap>>(
-          "uidMap", "virtiofsd's user namespace: `:INSIDE:HOST:COUNT:`."),
+          "uidMap",
+          "virtiofsd's user namespace: `:INSIDE:HOST:COUNT:`. Not as root, it "
+          "can map the desktop user's own id only."),
       Opt<&SharedDirectory::gid_map, TextCodec<kIdMap>>("gidMap",
                                                         "The same for groups."),
       Opt<&SharedDirectory::translate_uid,
           OneOrMoreCodec<TextCodec<kIdTranslation>>>(
           "translateUid",
           "User ids of the guest as the host's, such as `map:1000:1001:1`; "
-          "one or a list."),
+          "one or a list. Without it the desktop user has in the guest the id "
+          "1000, and all of the guest's ids are his on the host.",
+          {.default_doc = "see the text"}),
       Opt<&SharedDirectory::translate_gid,
           OneOrMoreCodec<TextCodec<kIdTranslation>>>("translateGid",
                                                      "The same for groups."),
@@ -315,7 +329,11 @@ struct TableOf<SharedDirectory> {
   static constexpr TableSchema kTable = {
       "vms.NAME.sharedDirectories.TAG",
       "A directory of the host that the guest can mount with "
-      "`mount -t virtiofs TAG /mnt`. A plain string is its `path`.",
+      "`mount -t virtiofs TAG /mnt`. A plain string is its `path`. What a "
+      "guest "
+      "may do there is what the desktop user may do: virtiofsd runs as he, and "
+      "everything that the guest makes is his. No file can be made that gives "
+      "the rights of its owner to who runs it, and no device.",
       kOptions};
 };
 
@@ -395,20 +413,20 @@ struct TableOf<Vm> {
       Opt<&Vm::cpus, IntegerCodec<1, 256>>("cpus", "Virtual processors."),
       Opt<&Vm::image, Name>(
           "image",
-          "A directory below `imageDir` with the `vmlinuz`, `initrd` and "
-          "`root.img` to boot, for what `kernel`, `initrd` and `rootDisk` do "
-          "not say."),
+          "What to boot where `kernel`, `initrd` and `rootDisk` do not say: "
+          "the name of an image in `imageDir`. See Images.",
+          {.default_doc = "`\"default\"`; none if `kernel` is set"}),
       Opt<&Vm::kernel, Path>("kernel", "The kernel to boot.",
                              {.default_doc = "the image's"}),
       Opt<&Vm::initrd, Path>("initrd", "The initial RAM disk.",
                              {.alias = "initramfs",
-                              .default_doc = "the image's, unless `kernel` is "
-                                             "set"}),
+                              .default_doc = "the image's, if the kernel is"}),
       Opt<&Vm::kernel_params, ListCodec<Line>>(
-          "kernelParams", "For the kernel's command line, after vmsilo's own."),
+          "kernelParams",
+          "For the kernel's command line, after vmsilo's own and the image's."),
       Opt<&Vm::root_disk, DiskCodec>(
           "rootDisk", "The disk with the root file system, or only its path.",
-          {.default_doc = "the image's, unless `kernel` is set"}),
+          {.default_doc = "the image's"}),
       Opt<&Vm::root_overlay, TableCodec<RootOverlay>>(
           "rootOverlay", "What takes the writes to the root disk."),
       Opt<&Vm::disks, ListCodec<DiskCodec>>(
@@ -424,7 +442,8 @@ struct TableOf<Vm> {
           "The guest's home directory on the host: a path, `false`, or `true` "
           "for `host.sharedHomeDir`/NAME. It is made from "
           "`/var/lib/vmsilo/home-template` at the first start, and shared "
-          "with the tag `home`."),
+          "with the tag `home`; see `sharedDirectories` for what the guest may "
+          "do there."),
       Opt<&Vm::shared_directories, SharedDirectoriesCodec>(
           "sharedDirectories", "Directories of the host, by tag."),
       Opt<&Vm::usb_devices, ListCodec<TableCodec<UsbDevice>>>(
@@ -434,8 +453,11 @@ struct TableOf<Vm> {
       Opt<&Vm::tray, TableCodec<VmTray>>("tray", "The silo's tray."),
       Opt<&Vm::console, WordCodec<ConsoleMode>>(
           "console",
-          "Where the serial console goes: to a terminal that `vmsilo console` "
-          "opens, to a file in `/run/vmsilo/NAME/vm`, or nowhere."),
+          "Where the serial console goes: to a terminal, "
+          "`/run/vmsilo/NAME/console`, to a file for the desktop user to "
+          "read, `/run/vmsilo/NAME/vm/console/console.log`, or nowhere. The "
+          "file is for tests: it is in memory and grows without a limit until "
+          "the silo stops."),
       Opt<&Vm::cid, IntegerCodec<3, 0xfffffffe>>(
           "cid", "The silo's vsock address.",
           {.default_doc = "see `cidAssignment`"}),
@@ -467,6 +489,66 @@ struct TableOf<Vm> {
 };
 
 using VmsCodec = NamedCodec<TableCodec<Vm>, &Vm::name, kName>;
+
+namespace {
+
+using ImageFile = TextCodec<kImageFile>;
+
+// A file of an image, or false for none.
+struct ImageFileOrNoneCodec {
+  using Type = std::optional<std::string>;
+  static constexpr Shape kShape = {.kind = Shape::Kind::kEither,
+                                   .first = &ImageFile::kShape,
+                                   .second = &BoolCodec::kShape};
+  static bool Read(Reader& reader, const Value& value, Type* out) {
+    const bool* truth = value.AsBool();
+    if (truth == nullptr) {
+      std::string file;
+      if (!ImageFile::Read(reader, value, &file)) return false;
+      *out = std::move(file);
+      return true;
+    }
+    if (*truth) return reader.Expected(value, "false, or a file's name");
+    out->reset();
+    return true;
+  }
+  static std::string Print(const Type& value) {
+    return value ? ImageFile::Print(*value) : "false";
+  }
+};
+
+}  // namespace
+
+template <>
+struct TableOf<Image> {
+  static constexpr Option kOptions[] = {
+      Opt<&Image::description, Line>("description",
+                                     "What is in the image, for people."),
+      Opt<&Image::hypervisors, ListCodec<WordCodec<Hypervisor>>>(
+          "hypervisors", "What the image boots under.", {.default_doc = "all"}),
+      Opt<&Image::kernel, ImageFile>("kernel", "The kernel."),
+      Opt<&Image::initrd, ImageFileOrNoneCodec>(
+          "initrd", "The initial RAM disk; `false` if it needs none."),
+      Opt<&Image::root_disk, ImageFileOrNoneCodec>(
+          "rootDisk",
+          "The disk with the root file system; `false` if all is in the "
+          "initial RAM disk. The guest reads it only."),
+      Opt<&Image::root_disk_format, WordCodec<DiskFormat>>(
+          "rootDiskFormat",
+          "The disk's format; it is never guessed, see `format` of `disks`."),
+      Opt<&Image::kernel_params, ListCodec<Line>>(
+          "kernelParams",
+          "For the kernel's command line, between vmsilo's own and the "
+          "silo's."),
+  };
+  static constexpr TableSchema kTable = {
+      "images.NAME",
+      "An image, in place of its `image.toml`, which has the same keys. "
+      "Files are relative to the image's directory, or absolute.",
+      kOptions};
+};
+
+using ImagesCodec = NamedCodec<TableCodec<Image>, &Image::name, kName>;
 
 template <>
 struct TableOf<Host> {
@@ -519,7 +601,6 @@ struct TableOf<Paths> {
       Opt<&Paths::systemctl, Path>("systemctl", "systemctl."),
       Opt<&Paths::systemd_tmpfiles, Path>("systemdTmpfiles",
                                           "systemd-tmpfiles."),
-      Opt<&Paths::chown, Path>("chown", "chown of coreutils."),
       Opt<&Paths::rm, Path>("rm", "rm of coreutils."),
   };
   static constexpr TableSchema kTable = {"paths", "Where programs are.",
@@ -684,6 +765,8 @@ struct TableOf<Config> {
           "stays when other silos come and go. `sequential`: 3, 4, 5 … in "
           "the order of the names, as the prototype did."),
       Opt<&Config::image_dir, Path>("imageDir", "Where the silos' images are."),
+      Opt<&Config::images, ImagesCodec>(
+          "images", "Images, in place of their `image.toml`; see Images."),
       Opt<&Config::paths, TableCodec<Paths>>("paths", "Where programs are."),
       Opt<&Config::crosvm, TableCodec<Crosvm>>("crosvm",
                                                "For all silos of crosvm."),
@@ -721,6 +804,7 @@ struct TableOf<Config> {
 };
 
 const TableSchema& RootSchema() { return TableOf<Config>::kTable; }
+const TableSchema& ImageSchema() { return TableOf<Image>::kTable; }
 
 namespace {
 
@@ -815,6 +899,13 @@ Config ReadConfig(const Value& root, DiagnosticSink& sink) {
   Reader reader(&sink);
   reader.ReadTable(RootSchema(), root, &config);
   return config;
+}
+
+Image ReadImage(const Value& root, DiagnosticSink& sink) {
+  Image image;
+  Reader reader(&sink);
+  reader.ReadTable(ImageSchema(), root, &image);
+  return image;
 }
 
 }  // namespace vmsilo::config

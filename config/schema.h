@@ -77,6 +77,8 @@ struct TableSchema {
 };
 
 const TableSchema& RootSchema();
+// That of an image.toml, and of `images.NAME`.
+const TableSchema& ImageSchema();
 
 // Gives every key that is written by another name its own. A key that is there
 // by both names is an error.
@@ -85,5 +87,8 @@ void NormalizeNames(Value& root, DiagnosticSink& sink);
 // Reads the tree into a configuration that is not resolved yet. Whatever is
 // wrong goes to `sink`, and the option keeps its default.
 Config ReadConfig(const Value& root, DiagnosticSink& sink);
+
+// The same for the tree of an image.toml.
+Image ReadImage(const Value& root, DiagnosticSink& sink);
 
 }  // namespace vmsilo::config

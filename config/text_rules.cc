@@ -68,6 +68,16 @@ bool AcceptPath(absl::string_view text, std::string* out) {
          !HasControlCharacter(text) && Accept(text, out);
 }
 
+bool AcceptImageFile(absl::string_view text, std::string* out) {
+  if (absl::StartsWith(text, "/")) return AcceptPath(text, out);
+  if (text.size() > kMaxPathBytes || HasControlCharacter(text)) return false;
+  // The parts between slashes; an empty text has an empty one.
+  for (const absl::string_view part : absl::StrSplit(text, '/')) {
+    if (part.empty() || part == "." || part == "..") return false;
+  }
+  return Accept(text, out);
+}
+
 bool AcceptName(absl::string_view text, std::string* out) {
   return IsName(text, kMaxNameBytes) && absl::ascii_isalnum(text[0]) &&
          Accept(text, out);

@@ -41,6 +41,7 @@ inline constexpr size_t kMaxArgumentBytes = 131071;
 bool AcceptArgument(absl::string_view text, std::string* out);
 bool AcceptLine(absl::string_view text, std::string* out);
 bool AcceptPath(absl::string_view text, std::string* out);
+bool AcceptImageFile(absl::string_view text, std::string* out);
 bool AcceptName(absl::string_view text, std::string* out);
 bool AcceptUserName(absl::string_view text, std::string* out);
 bool AcceptInterfaceName(absl::string_view text, std::string* out);
@@ -64,6 +65,11 @@ inline constexpr TextRule kLine = {
 inline constexpr TextRule kPath = {
     "path", "an absolute path without control characters",
     "^/[^\\u0000-\\u001f\\u007f]*$", AcceptPath};
+inline constexpr TextRule kImageFile = {
+    "file of an image",
+    "an absolute path, or the name of a file in the image's directory "
+    "without \"..\" and control characters",
+    "^[^\\u0000-\\u001f\\u007f]+$", AcceptImageFile};
 inline constexpr TextRule kName = {
     "name",
     "a name of at most 64 letters, digits, '_', '.' and '-' that begins with "

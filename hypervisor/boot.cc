@@ -1,5 +1,6 @@
 #include "hypervisor/boot.h"
 
+#include <iterator>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -34,20 +35,41 @@ bool HasParameter(const std::vector<std::string>& params,
 
 }  // namespace
 
+std::optional<std::string> ImageDirectory(const config::Config& config,
+                                          const config::Vm& vm) {
+  if (!vm.uses_image()) return std::nullopt;
+  return absl::StrCat(config.image_dir, "/", *vm.image);
+}
+
 Boot ResolveBoot(const config::Config& config, const config::Vm& vm) {
   Boot boot;
-  const std::string image = absl::StrCat(config.image_dir, "/", vm.image);
-  const bool uses_image = !vm.kernel.has_value();
-  boot.kernel = vm.kernel.value_or(absl::StrCat(image, "/vmlinuz"));
+  boot.kernel = vm.kernel.value_or("");
   boot.initrd = vm.initrd;
-  if (!boot.initrd.has_value() && uses_image) {
-    boot.initrd = absl::StrCat(image, "/initrd");
-  }
   std::optional<config::Disk> root = vm.root_disk;
-  if (!root.has_value() && uses_image) {
-    root.emplace();
-    root->path = absl::StrCat(image, "/root.img");
+  std::vector<std::string> own_params;
+  if (const auto directory = ImageDirectory(config, vm);
+      directory.has_value()) {
+    const config::Image* found = config.FindImage(*vm.image);
+    const config::Image image = found != nullptr ? *found : config::Image();
+    const auto path = [&](const std::string& file) {
+      return absl::StartsWith(file, "/") ? file
+                                         : absl::StrCat(*directory, "/", file);
+    };
+    if (!vm.kernel.has_value()) {
+      boot.kernel = path(image.kernel);
+      if (!boot.initrd.has_value() && image.initrd.has_value()) {
+        boot.initrd = path(*image.initrd);
+      }
+    }
+    if (!root.has_value() && image.root_disk.has_value()) {
+      root.emplace();
+      root->path = path(*image.root_disk);
+      root->format = image.root_disk_format;
+    }
+    own_params = image.kernel_params;
   }
+  own_params.insert(own_params.end(), vm.kernel_params.begin(),
+                    vm.kernel_params.end());
 
   std::vector<std::string> params;
   if (root.has_value()) {
@@ -55,7 +77,7 @@ Boot ResolveBoot(const config::Config& config, const config::Vm& vm) {
     root->read_only = true;
     const config::OverlayType overlay = vm.root_overlay.type;
     boot.has_root_snapshot = overlay == config::OverlayType::kQcow2;
-    if (!HasParameter(vm.kernel_params, "root=")) {
+    if (!HasParameter(own_params, "root=")) {
       params.push_back(absl::StrCat("root=", DeviceName(0)));
       params.push_back(boot.has_root_snapshot ? "rw" : "ro");
     }
@@ -73,7 +95,8 @@ Boot ResolveBoot(const config::Config& config, const config::Vm& vm) {
   for (const config::Disk& disk : vm.disks) {
     boot.disks.push_back({BootDisk::Role::kData, disk});
   }
-  params.insert(params.end(), vm.kernel_params.begin(), vm.kernel_params.end());
+  params.insert(params.end(), std::make_move_iterator(own_params.begin()),
+                std::make_move_iterator(own_params.end()));
   boot.kernel_params = absl::StrJoin(params, " ");
   return boot;
 }

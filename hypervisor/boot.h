@@ -30,9 +30,12 @@ struct Boot {
   bool has_root_snapshot = false;
 };
 
-// What `vm` leaves out comes from its image: `imageDir`/IMAGE/{vmlinuz,
-// initrd,root.img}. A silo with a kernel of its own takes nothing from it: its
-// initrd may be the whole system.
+// The directory of the silo's image, if anything comes from it.
+std::optional<std::string> ImageDirectory(const config::Config& config,
+                                          const config::Vm& vm);
+
+// What `vm` leaves out comes from its image, piece by piece; only an initrd
+// never comes without the kernel that its modules are for.
 //
 // Parameters that the guest's initrd understands: `root=` and `ro` or `rw` as
 // for any Linux; `vmsilo.overlay=/dev/vdX` (an empty disk that takes the

@@ -33,9 +33,10 @@ TEST(ResolveBootTest, TakesEverythingFromTheImage) {
   EXPECT_FALSE(boot.disks[1].disk.read_only);
 }
 
-TEST(ResolveBootTest, OwnKernelTakesNothingFromTheImage) {
+TEST(ResolveBootTest, WithoutAnImageThereIsOnlyWhatIsSet) {
   config::Vm vm = MakeVm();
   vm.kernel = "/boot/vmlinuz";
+  vm.image.reset();
   Boot boot = ResolveBoot(config::Config(), vm);
   EXPECT_EQ(boot.kernel, "/boot/vmlinuz");
   EXPECT_EQ(boot.initrd, std::nullopt);
@@ -43,6 +44,81 @@ TEST(ResolveBootTest, OwnKernelTakesNothingFromTheImage) {
   EXPECT_THAT(boot.disks, IsEmpty());
   vm.initrd = "/boot/initrd";
   EXPECT_EQ(ResolveBoot(config::Config(), vm).initrd, "/boot/initrd");
+}
+
+TEST(ResolveBootTest, OwnKernelWithTheImagesDiskHasNoForeignInitrd) {
+  config::Vm vm = MakeVm();
+  vm.kernel = "/boot/vmlinuz";
+  vm.image = "debian";
+  Boot boot = ResolveBoot(config::Config(), vm);
+  EXPECT_EQ(boot.kernel, "/boot/vmlinuz");
+  EXPECT_EQ(boot.initrd, std::nullopt);
+  ASSERT_THAT(boot.disks, SizeIs(2));
+  EXPECT_EQ(boot.disks[0].disk.path, "/var/lib/vmsilo/images/debian/root.img");
+  vm.initrd = "/boot/initrd";
+  EXPECT_EQ(ResolveBoot(config::Config(), vm).initrd, "/boot/initrd");
+}
+
+TEST(ResolveBootTest, OwnInitrdWithTheImagesKernel) {
+  config::Vm vm = MakeVm();
+  vm.initrd = "/boot/initrd";
+  const Boot boot = ResolveBoot(config::Config(), vm);
+  EXPECT_EQ(boot.kernel, "/var/lib/vmsilo/images/default/vmlinuz");
+  EXPECT_EQ(boot.initrd, "/boot/initrd");
+  EXPECT_THAT(boot.disks, SizeIs(2));
+}
+
+TEST(ResolveBootTest, TheImagesDescriptionCounts) {
+  config::Config config;
+  config.images = {{.name = "debian",
+                    .kernel = "boot/vmlinuz-6.1",
+                    .initrd = "/srv/initrd",
+                    .root_disk = "debian.qcow2",
+                    .root_disk_format = config::DiskFormat::kQcow2,
+                    .kernel_params = {"quiet"}}};
+  config::Vm vm = MakeVm();
+  vm.image = "debian";
+  vm.kernel_params = {"debug"};
+  Boot boot = ResolveBoot(config, vm);
+  EXPECT_EQ(boot.kernel, "/var/lib/vmsilo/images/debian/boot/vmlinuz-6.1");
+  EXPECT_EQ(boot.initrd, "/srv/initrd");
+  EXPECT_EQ(boot.disks[0].disk.path,
+            "/var/lib/vmsilo/images/debian/debian.qcow2");
+  EXPECT_EQ(boot.disks[0].disk.format, config::DiskFormat::kQcow2);
+  EXPECT_TRUE(boot.disks[0].disk.read_only);
+  EXPECT_EQ(boot.kernel_params,
+            "root=/dev/vda ro vmsilo.overlay=/dev/vdb quiet debug");
+  // Another image's description does not.
+  vm.image = "other";
+  boot = ResolveBoot(config, vm);
+  EXPECT_EQ(boot.kernel, "/var/lib/vmsilo/images/other/vmlinuz");
+  // Nor that of an image of which nothing is used.
+  vm.image = "debian";
+  vm.kernel = "/boot/vmlinuz";
+  vm.root_disk = config::Disk{.path = "/srv/root.img"};
+  EXPECT_EQ(ImageDirectory(config, vm), std::nullopt);
+  EXPECT_EQ(ResolveBoot(config, vm).kernel_params,
+            "root=/dev/vda ro vmsilo.overlay=/dev/vdb debug");
+}
+
+TEST(ResolveBootTest, AnImageCanBeAnInitrdOrADiskAlone) {
+  config::Config config;
+  config.images = {{.name = "default", .root_disk = std::nullopt}};
+  Boot boot = ResolveBoot(config, MakeVm());
+  EXPECT_EQ(boot.initrd, "/var/lib/vmsilo/images/default/initrd");
+  EXPECT_THAT(boot.disks, IsEmpty());
+  EXPECT_EQ(boot.kernel_params, "");
+  config.images = {{.name = "default", .initrd = std::nullopt}};
+  boot = ResolveBoot(config, MakeVm());
+  EXPECT_EQ(boot.initrd, std::nullopt);
+  EXPECT_THAT(boot.disks, SizeIs(2));
+}
+
+TEST(ResolveBootTest, TheImagesOwnRootWins) {
+  config::Config config;
+  config.images = {{.name = "default", .kernel_params = {"root=LABEL=x rw"}}};
+  EXPECT_EQ(ResolveBoot(config, MakeVm()).kernel_params,
+            "vmsilo.overlay=/dev/vdb root=LABEL=x rw");
 }
 
 TEST(ResolveBootTest, OwnRootDiskWithTheImagesKernel) {

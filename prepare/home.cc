@@ -6,6 +6,7 @@
 #include <linux/fs.h>
 #include <stdio.h>
 #include <sys/file.h>
+#include <sys/fsuid.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -50,29 +51,34 @@ absl::StatusOr<UniqueFd> OpenOrMakeDirectory(const std::string& path) {
                           OpenOrMakeDirectory(split.directory));
   struct stat info = {};
   if (fstat(parent.get(), &info) != 0) return ErrnoStatus(Quoted(path));
-  if (mkdirat(parent.get(), split.name.c_str(), 0755) == 0) {
-    if (fchownat(parent.get(), split.name.c_str(), info.st_uid, info.st_gid,
-                 AT_SYMLINK_NOFOLLOW) != 0) {
-      return ErrnoStatus(absl::StrCat("give away ", Quoted(path)));
-    }
-  } else if (errno != EEXIST) {
-    return ErrnoStatus(absl::StrCat("make ", Quoted(path)));
+  // Made as that owner: what is made as root and given away could be something
+  // else by then.
+  const uid_t own_uid = static_cast<uid_t>(setfsuid(info.st_uid));
+  const gid_t own_gid = static_cast<gid_t>(setfsgid(info.st_gid));
+  const int made = mkdirat(parent.get(), split.name.c_str(), 0755);
+  const int error = errno;
+  setfsgid(own_gid);
+  setfsuid(own_uid);
+  if (made != 0 && error != EEXIST) {
+    return ErrnoStatus(error, absl::StrCat("make ", Quoted(path)));
   }
   return OpenTrustedDirectory(path);
 }
 
-// Whether the home is there. FailedPrecondition if something else is.
+// Whether the home is there. FailedPrecondition if something else is, or a link
+// that others could have made.
 absl::StatusOr<bool> Exists(int parent, const std::string& name,
                             const std::string& path) {
-  struct stat info = {};
-  // Follows a link: the administrator's, and not ours to judge.
-  if (fstatat(parent, name.c_str(), &info, 0) == 0) {
-    if (S_ISDIR(info.st_mode)) return true;
+  const absl::StatusOr<TrustedPath> found = OpenTrusted(path);
+  if (found.ok()) {
+    if (S_ISDIR(found->info.st_mode)) return true;
     return absl::FailedPreconditionError(
         absl::StrCat(Quoted(path), " exists and is not a directory"));
   }
-  if (errno != ENOENT)
-    return ErrnoStatus(absl::StrCat("look at ", Quoted(path)));
+  if (found.status().code() != absl::StatusCode::kNotFound) {
+    return found.status();
+  }
+  struct stat info = {};
   if (fstatat(parent, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0) {
     return absl::FailedPreconditionError(absl::StrCat(
         Quoted(path), " is a symbolic link to something that does not exist"));

@@ -183,6 +183,15 @@ TEST_F(MakeHomeTest, RefusesAnotherThanADirectory) {
                                HasSubstr("symbolic link")));
 }
 
+TEST_F(MakeHomeTest, FollowsALinkOnlyWhereOthersCannotMakeOne) {
+  ASSERT_EQ(mkdir(dir_.Path("elsewhere").c_str(), 0755), 0);
+  ASSERT_EQ(symlink("../elsewhere", home_.c_str()), 0);
+  EXPECT_THAT(Make(), IsOk());
+  ASSERT_EQ(chmod(homes_.c_str(), 0777), 0);
+  EXPECT_THAT(Make(), StatusIs(absl::StatusCode::kFailedPrecondition,
+                               HasSubstr("symbolic link")));
+}
+
 TEST_F(MakeHomeTest, SeveralAtOnceMakeOne) {
   for (int i = 0; i < 50; ++i) {
     dir_.Write(absl::StrCat("template/file", i), std::string(1000, 'x'));

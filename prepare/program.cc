@@ -12,15 +12,18 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "common/exit_codes.h"
+#include "common/log.h"
 #include "common/options.h"
 #include "common/sd_event_loop.h"
 #include "common/status.h"
 #include "common/status_macros.h"
 #include "config/config.h"
+#include "prepare/give.h"
 #include "prepare/home.h"
 #include "prepare/overlay.h"
 #include "prepare/owner.h"
 #include "prepare/power_off.h"
+#include "prepare/raw_disk.h"
 #include "prepare/sandbox.h"
 #include "prepare/wait.h"
 
@@ -28,6 +31,9 @@ namespace vmsilo::prepare {
 namespace {
 
 constexpr int kMaxPid = 4 * 1024 * 1024;  // PID_MAX_LIMIT
+
+// More than a virtual machine has disks and back ends.
+constexpr size_t kMaxPaths = 256;
 
 absl::Status Missing(absl::string_view option) {
   return WithExitCode(absl::InvalidArgumentError(
@@ -55,6 +61,40 @@ absl::Status RunHome(const Flags& flags) {
   if (flags.owner.empty()) return Missing("owner");
   VMSILO_ASSIGN_OR_RETURN(const Owner owner, ParseOwner(flags.owner));
   return MakeHome(flags.template_path, flags.path, owner);
+}
+
+absl::Status RunRawDisk(const Flags& flags) {
+  if (flags.path.empty()) return Missing("path");
+  return CheckRawDisk(flags.path);
+}
+
+absl::Status RunGive(const Flags& flags, const Operands& paths) {
+  if (flags.to.empty()) return Missing("to");
+  VMSILO_ASSIGN_OR_RETURN(const Owner to, ParseOwner(flags.to));
+  for (const std::string& path : paths) {
+    VMSILO_RETURN_IF_ERROR(Give(path, to));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status RunTakeBack(const Flags& flags, const Operands& paths) {
+  if (flags.from.empty()) return Missing("from");
+  VMSILO_ASSIGN_OR_RETURN(const Owner from, ParseOwner(flags.from));
+  absl::Status first = absl::OkStatus();
+  for (const std::string& path : paths) {
+    const absl::Status status = TakeBack(path, from);
+    if (status.ok()) continue;
+    if (!first.ok()) LOG(ERROR) << first.message();
+    first = status;
+  }
+  return first;
+}
+
+absl::Status RunCheckPath(const Operands& paths) {
+  for (const std::string& path : paths) {
+    VMSILO_RETURN_IF_ERROR(CheckFixed(path));
+  }
+  return absl::OkStatus();
 }
 
 absl::Status RunWait(const Flags& flags) {
@@ -142,6 +182,78 @@ Program MakeProgram(Flags* flags) {
                         "--owner 1000:1000",
                         "A silo's home for the desktop user"}},
           .run = [flags](const Operands&) { return RunHome(*flags); },
+      },
+      Command{
+          .name = "raw-disk",
+          .summary = "make sure that crosvm takes a disk for a raw one",
+          .description =
+              "crosvm guesses the format of a disk by its first bytes, which "
+              "the guest can write. Exits with 65 if they are not those of a "
+              "raw disk.",
+          .options = {StringOption("path", "FILE", "The disk, or its image",
+                                   &flags->path, Completion::kFile)},
+          .examples = {{"vmsilo-prepare raw-disk --path /srv/images/data.img",
+                        "Before the silo starts that it belongs to"}},
+          .run = [flags](const Operands&) { return RunRawDisk(*flags); },
+      },
+      Command{
+          .name = "give",
+          .operands = "FILE…",
+          .summary = "make files a hypervisor's while its silo runs",
+          .description =
+              "Makes each file the user's, and notes there whose it was, for "
+              "`take-back`. It refuses what somebody other than root could "
+              "have put in the place of a disk: symbolic links in directories "
+              "that others can write to, files with a second name, and files "
+              "of others than the directory's owner.",
+          .options = {StringOption("to", "USER",
+                                   "Whose they become: a user's name, or a "
+                                   "number",
+                                   &flags->to)},
+          .examples = {{"vmsilo-prepare give --to vmsilo-work -- "
+                        "/srv/work.img",
+                        "A disk for the silo work"}},
+          .min_operands = 1,
+          .max_operands = kMaxPaths,
+          .completion = Completion::kFile,
+          .run =
+              [flags](const Operands& paths) { return RunGive(*flags, paths); },
+      },
+      Command{
+          .name = "take-back",
+          .operands = "FILE…",
+          .summary = "give files back to their former owners",
+          .description =
+              "Undoes `give`. A file whose former owner could not be noted "
+              "becomes root's. Files that are not the user's stay as they are.",
+          .options = {StringOption("from", "USER",
+                                   "Whose they are: a user's name, or a number",
+                                   &flags->from)},
+          .examples = {{"vmsilo-prepare take-back --from vmsilo-work -- "
+                        "/srv/work.img",
+                        "The disk of a silo that has stopped"}},
+          .min_operands = 1,
+          .max_operands = kMaxPaths,
+          .completion = Completion::kFile,
+          .run =
+              [flags](const Operands& paths) {
+                return RunTakeBack(*flags, paths);
+              },
+      },
+      Command{
+          .name = "check-path",
+          .operands = "PATH…",
+          .summary = "tell whether only root decides where a path leads",
+          .description =
+              "Fails if somebody other than root can write to a directory on "
+              "the way: a program that follows the path as root could be led "
+              "anywhere.",
+          .examples = {{"vmsilo-prepare check-path -- /srv/packages",
+                        "Before root's virtiofsd serves it"}},
+          .min_operands = 1,
+          .max_operands = kMaxPaths,
+          .completion = Completion::kFile,
+          .run = [](const Operands& paths) { return RunCheckPath(paths); },
       },
       Command{
           .name = "wait",

@@ -11,6 +11,8 @@ namespace vmsilo::prepare {
 struct Flags {
   std::string path;
   std::string owner;
+  std::string to;
+  std::string from;
   Bytes size;
   std::string template_path;
   std::string socket;

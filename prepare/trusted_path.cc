@@ -31,11 +31,9 @@ namespace {
 constexpr int kMaxLinks = 40;
 
 // Whether only root and we can change what is in the directory.
-absl::StatusOr<bool> IsTrusted(int directory) {
-  struct stat info = {};
-  if (fstat(directory, &info) != 0) return ErrnoStatus("look at a directory");
-  const bool is_ours = info.st_uid == 0 || info.st_uid == geteuid();
-  return is_ours && (info.st_mode & (S_IWGRP | S_IWOTH)) == 0;
+bool IsTrusted(const struct stat& directory) {
+  const bool is_ours = directory.st_uid == 0 || directory.st_uid == geteuid();
+  return is_ours && (directory.st_mode & (S_IWGRP | S_IWOTH)) == 0;
 }
 
 void Push(absl::string_view path, std::deque<std::string>* components) {
@@ -45,32 +43,40 @@ void Push(absl::string_view path, std::deque<std::string>* components) {
 
 }  // namespace
 
-absl::StatusOr<UniqueFd> OpenTrustedDirectory(const std::string& path) {
+absl::StatusOr<TrustedPath> OpenTrusted(const std::string& path) {
   if (!absl::StartsWith(path, "/")) {
     return absl::InvalidArgumentError(
         absl::StrCat(Quoted(path), " is not an absolute path"));
   }
   const std::string what = absl::StrCat("open ", Quoted(path));
-  VMSILO_ASSIGN_OR_RETURN(UniqueFd root, Open("/", O_PATH | O_DIRECTORY));
-  UniqueFd at = std::move(root);
+  TrustedPath at;
+  const auto start = [&]() -> absl::Status {
+    VMSILO_ASSIGN_OR_RETURN(at.fd, Open("/", O_PATH | O_DIRECTORY));
+    if (fstat(at.fd.get(), &at.info) != 0) return ErrnoStatus(what);
+    return absl::OkStatus();
+  };
+  VMSILO_RETURN_IF_ERROR(start());
   std::deque<std::string> components;
   Push(path, &components);
   int links = 0;
   while (!components.empty()) {
     const std::string name = std::move(components.front());
     components.pop_front();
+    if (!S_ISDIR(at.info.st_mode)) return ErrnoStatus(ENOTDIR, what);
     UniqueFd next(
-        openat(at.get(), name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+        openat(at.fd.get(), name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
     if (!next.is_valid()) return ErrnoStatus(what);
     struct stat info = {};
     if (fstat(next.get(), &info) != 0) return ErrnoStatus(what);
-    if (S_ISDIR(info.st_mode)) {
-      at = std::move(next);
+    at.is_directory_trusted = IsTrusted(at.info);
+    at.directory_owner = at.info.st_uid;
+    at.is_fixed = at.is_fixed && at.is_directory_trusted;
+    if (!S_ISLNK(info.st_mode)) {
+      at.fd = std::move(next);
+      at.info = info;
       continue;
     }
-    if (!S_ISLNK(info.st_mode)) return ErrnoStatus(ENOTDIR, what);
-    VMSILO_ASSIGN_OR_RETURN(const bool is_trusted, IsTrusted(at.get()));
-    if (!is_trusted) {
+    if (!at.is_directory_trusted) {
       return absl::FailedPreconditionError(
           absl::StrCat(what, ": ", Quoted(name),
                        " is a symbolic link that somebody other than root "
@@ -81,12 +87,18 @@ absl::StatusOr<UniqueFd> OpenTrustedDirectory(const std::string& path) {
     const ssize_t n = readlinkat(next.get(), "", target.data(), target.size());
     if (n < 0) return ErrnoStatus(what);
     const absl::string_view text(target.data(), static_cast<size_t>(n));
-    if (absl::StartsWith(text, "/")) {
-      VMSILO_ASSIGN_OR_RETURN(at, Open("/", O_PATH | O_DIRECTORY));
-    }
+    if (absl::StartsWith(text, "/")) VMSILO_RETURN_IF_ERROR(start());
     Push(text, &components);
   }
   return at;
+}
+
+absl::StatusOr<UniqueFd> OpenTrustedDirectory(const std::string& path) {
+  VMSILO_ASSIGN_OR_RETURN(TrustedPath opened, OpenTrusted(path));
+  if (!S_ISDIR(opened.info.st_mode)) {
+    return ErrnoStatus(ENOTDIR, absl::StrCat("open ", Quoted(path)));
+  }
+  return std::move(opened.fd);
 }
 
 absl::StatusOr<SplitPath> Split(const std::string& path) {

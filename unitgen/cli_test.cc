@@ -96,6 +96,25 @@ TEST_F(CliTest, CheckAcceptsAGoodConfiguration) {
   EXPECT_THAT(result.err, IsEmpty());
 }
 
+TEST_F(CliTest, CheckSaysWhatSilosBoot) {
+  mkdir(dir_.Path("images").c_str(), 0755);
+  mkdir(dir_.Path("images/default").c_str(), 0755);
+  dir_.Write("images/default/image.toml", "kernel = \"bzImage\"\n");
+  dir_.Write("vmsilo.toml", absl::StrCat("imageDir = \"", dir_.Path("images"),
+                                         "\"\n", kConfig));
+  auto result = RunWithConfig({"check", "--configuration-only"});
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_THAT(result.out,
+              HasSubstr("silo work boots the image default (by its image.toml):"
+                        " kernel '"));
+  EXPECT_THAT(result.out, HasSubstr("/images/default/bzImage'"));
+  dir_.Write("images/default/image.toml", "kernal = \"bzImage\"\n");
+  result = RunWithConfig({"check", "--configuration-only"});
+  EXPECT_EQ(result.exit_code, 78);
+  EXPECT_THAT(result.err, HasSubstr("/images/default/image.toml:1:1: error: "
+                                    "kernal: unknown key"));
+}
+
 TEST_F(CliTest, CheckLooksAtTheMachine) {
   dir_.Write("vmsilo.toml",
              absl::StrCat("paths.qemu = \"/nonexistent/qemu\"\n", kConfig));
@@ -129,6 +148,29 @@ TEST_F(CliTest, ErrorsOfRawSettingsNameTheirPlace) {
   const auto result = RunWithConfig({"check", "--configuration-only"});
   EXPECT_EQ(result.exit_code, 78);
   EXPECT_THAT(result.err, HasSubstr("vmsilo.toml:11:1: error: units."));
+}
+
+TEST_F(CliTest, ErrorsOfRawSettingsComeWithAllOthers) {
+  dir_.Write(
+      "vmsilo.toml",
+      absl::StrCat(kConfig, "cpus = \"many\"\n", "units.vm.Servce.Nice = 1\n",
+                   "units.socket.Socket.SocketMode = \"0666\"\n",
+                   // Might be there without the other errors.
+                   "units.sound.Service.Nice = 1\n",
+                   "units.vmm.Service.Nice = 1\n",
+                   "[units.\"vmsilo-wrok-vm.service\".Service]\n"
+                   "Nice = 1\n"));
+  const auto result = RunWithConfig({"check", "--configuration-only"});
+  EXPECT_EQ(result.exit_code, 78);
+  EXPECT_THAT(
+      result.err,
+      AllOf(HasSubstr("vmsilo.toml:10:"),
+            HasSubstr("vmsilo.toml:11:10: error: vms.work.units.vm.Servce: not "
+                      "a section of 'vmsilo-work-vm.service'; did you mean "
+                      "Service?"),
+            HasSubstr("vmsilo.toml:12:"), HasSubstr("did you mean 'vm'?"),
+            HasSubstr("did you mean 'vmsilo-work-vm.service'?"),
+            HasSubstr("5 errors")));
 }
 
 TEST_F(CliTest, AMissingConfigurationIsAnError) {

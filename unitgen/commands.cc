@@ -40,6 +40,7 @@
 #include "unitgen/install.h"
 #include "unitgen/install_plan.h"
 #include "unitgen/install_report.h"
+#include "unitgen/mode.h"
 #include "unitgen/output.h"
 #include "unitgen/pipeline.h"
 #include "unitgen/tree.h"
@@ -134,7 +135,9 @@ absl::StatusOr<std::unique_ptr<DirectoryTree>> OpenForInstall(
   VMSILO_ASSIGN_OR_RETURN(std::unique_ptr<DirectoryTree> tree,
                           DirectoryTree::Open(flags.root));
   VMSILO_RETURN_IF_ERROR(MakeManifestDirectory(tree.get()));
-  VMSILO_RETURN_IF_ERROR(tree->Lock(kManifestDirectory));
+  const absl::Status locked = tree->Lock(kManifestDirectory);
+  if (absl::IsUnavailable(locked)) return WithExitCode(locked, kExitTryLater);
+  VMSILO_RETURN_IF_ERROR(locked);
   return tree;
 }
 
@@ -182,6 +185,29 @@ absl::Status MakeParents(absl::string_view path, std::set<std::string>* made,
   return absl::OkStatus();
 }
 
+// Fills an empty directory. A failure leaves it as empty as it was: a part of
+// the units would look like all of them.
+absl::Status WriteTree(const Output& output, Tree* tree) {
+  std::set<std::string> made;
+  absl::Status status;
+  for (auto file = output.files.begin();
+       status.ok() && file != output.files.end(); ++file) {
+    status = MakeParents(file->first, &made, tree);
+    if (status.ok()) status = tree->Stage(file->first, file->second);
+    if (status.ok()) status = tree->Commit(file->first, /*replace=*/false);
+  }
+  if (status.ok()) return status;
+  // As far as it goes; the failure itself is what the caller has to hear of.
+  for (const auto& [path, file] : output.files) {
+    (void)tree->Discard(path);
+    (void)tree->Remove(path);
+  }
+  for (auto directory = made.rbegin(); directory != made.rend(); ++directory) {
+    (void)tree->RemoveDirectory(*directory);
+  }
+  return Annotate(status, "nothing was generated");
+}
+
 absl::StatusOr<bool> IsEmptyDirectory(const std::string& path) {
   std::error_code error;
   const bool is_empty = std::filesystem::is_empty(path, error);
@@ -220,6 +246,12 @@ std::string OwnPath() {
   return std::string(path, static_cast<size_t>(size));
 }
 
+// What there was before the configuration broke.
+absl::StatusOr<Output> KeptUnits(const Flags& flags) {
+  return ReadUnits(
+      absl::StrCat(flags.root == "/" ? "" : flags.root, kKeptUnits));
+}
+
 bool EnvironmentIs(const char* name, absl::string_view value) {
   const char* is = getenv(name);
   return is != nullptr && value == is;
@@ -234,6 +266,9 @@ absl::Status Check(const Flags& flags) {
       "the configuration is valid: ", Count(config.vms.size(), "silo"), ", ",
       Count(generated.output->files.size(), "file"),
       config.enable ? "" : "; it is switched off (enable = false)", "\n");
+  for (const std::string& line : DescribeBoot(config)) {
+    absl::StrAppend(&text, line, "\n");
+  }
   if (!flags.configuration_only && config.enable) {
     RealHost host;
     std::vector<config::Diagnostic> diagnostics;
@@ -256,7 +291,8 @@ absl::Status GenerateInto(const Flags& flags) {
         absl::InvalidArgumentError("generate needs --output DIR"), kExitUsage);
   }
   VMSILO_ASSIGN_OR_RETURN(const Generated generated, GenerateAndReport(flags));
-  if (mkdir(flags.output.c_str(), 0755) != 0 && errno != EEXIST) {
+  const bool is_made = mkdir(flags.output.c_str(), 0755) == 0;
+  if (!is_made && errno != EEXIST) {
     return ErrnoStatus(absl::StrCat("make ", Quoted(flags.output)));
   }
   // What an earlier configuration left would look like a part of this one.
@@ -267,11 +303,10 @@ absl::Status GenerateInto(const Flags& flags) {
   }
   VMSILO_ASSIGN_OR_RETURN(const std::unique_ptr<DirectoryTree> tree,
                           DirectoryTree::Open(flags.output));
-  std::set<std::string> made;
-  for (const auto& [path, file] : generated.output->files) {
-    VMSILO_RETURN_IF_ERROR(MakeParents(path, &made, tree.get()));
-    VMSILO_RETURN_IF_ERROR(tree->Stage(path, file));
-    VMSILO_RETURN_IF_ERROR(tree->Commit(path, /*replace=*/false));
+  if (absl::Status status = WriteTree(*generated.output, tree.get());
+      !status.ok()) {
+    if (is_made) (void)rmdir(flags.output.c_str());
+    return status;
   }
   return Print(absl::StrCat(Count(generated.output->files.size(), "file"),
                             " below ", flags.output, "\n"));
@@ -360,8 +395,9 @@ int RunGenerator(const Flags& flags, const std::string& directory) {
     return 0;
   }
   // Never destroyed: a boot waits for this program, and to free 100,000 small
-  // pieces before the process ends would take longer than to start it.
-  const Generated& generated = *new Generated(
+  // pieces before the process ends would take longer than to start it. Static,
+  // so that leak detectors see it in use.
+  static const Generated& generated = *new Generated(
       GenerateFrom(LoadOptionsOf(flags), Mode{.is_generator = true}));
   std::vector<std::string> errors;
   if (generated.output.has_value()) {
@@ -385,8 +421,16 @@ int RunGenerator(const Flags& flags, const std::string& directory) {
   }
   const std::string file =
       flags.config.empty() ? std::string(layout::kConfigFile) : flags.config;
-  const absl::Status status =
-      WriteUnits(directory, ErrorOutput(errors, OwnPath(), file));
+  Output output = ErrorOutput(errors, OwnPath(), file);
+  // At a boot there are none. Later, silos may run: those are to stop as they
+  // would have.
+  absl::StatusOr<Output> kept = KeptUnits(flags);
+  if (kept.ok()) {
+    output.files.merge(kept->files);
+  } else {
+    log.Error(absl::StrCat("no unit could be kept: ", kept.status().message()));
+  }
+  const absl::Status status = WriteUnits(directory, output);
   if (!status.ok()) {
     log.Error(absl::StrCat(kErrorUnit,
                            " could not be written either: ", status.message()));

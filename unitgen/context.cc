@@ -20,9 +20,14 @@ std::string Context::Exec(absl::string_view prefix,
                             "backslashes and control characters"));
     return line;
   }
-  absl::StrAppend(&line, *program);
+  size_t size = line.size() + program->size();
+  // Two quotes and a blank each; escapes are rare.
+  for (const std::string& argument : argv) size += argument.size() + 3;
+  line.reserve(size);
+  line.append(*program);
   for (size_t i = 1; i < argv.size(); ++i) {
-    absl::StrAppend(&line, " ", QuoteExecArgument(argv[i]));
+    line.push_back(' ');
+    AppendExecArgument(argv[i], &line);
   }
   return line;
 }

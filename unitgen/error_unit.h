@@ -5,12 +5,12 @@
 #include <vector>
 
 #include "absl/strings/string_view.h"
+#include "config/layout.h"
 #include "unitgen/output.h"
 
 namespace vmsilo::unitgen {
 
-inline constexpr absl::string_view kErrorUnit =
-    "vmsilo-configuration-error.service";
+inline constexpr absl::string_view kErrorUnit = layout::kConfigurationErrorUnit;
 
 // The command that the unit runs: prints its arguments and fails.
 inline constexpr absl::string_view kReportFailure = "report-failure";

@@ -129,8 +129,8 @@ TEST(GenerateTest, AGeneratorWritesSystemUnitsOnly) {
 
 TEST(GenerateTest, RootNeverFollowsALinkOfABackEnds) {
   EXPECT_THAT(UnitText(MakeConfig(), "vmsilo-work-vm.service"),
-              HasSubstr("ExecStartPre=+/usr/bin/chown --no-dereference "
-                        "--reference=/run/vmsilo/work/vm -- "
+              HasSubstr("ExecStartPre=+/usr/libexec/vmsilo/vmsilo-prepare give "
+                        "--to vmsilo-work -- "
                         "/run/vmsilo/work/console.d/backend.socket "
                         "/run/vmsilo/work/gpu/gpu.socket "
                         "/run/vmsilo/work/sound/sound.socket\n"));
@@ -141,8 +141,63 @@ TEST(GenerateTest, ARootHypervisorNeedsNoHandingOver) {
   config.crosvm.run_as_root = true;
   config.vms[0].disks = {{.path = "/srv/disk"}};
   EXPECT_THAT(UnitText(config, "vmsilo-work-vm.service"),
-              AllOf(Not(HasSubstr("chown")), Not(HasSubstr("DynamicUser")),
-                    HasSubstr("--owner 0:0")));
+              AllOf(Not(HasSubstr("vmsilo-prepare give")),
+                    Not(HasSubstr("DynamicUser")), HasSubstr("--owner 0:0")));
+}
+
+TEST(GenerateTest, ARootHypervisorIsNotLedAstray) {
+  config::Config config = MakeConfig();
+  config.crosvm.run_as_root = true;
+  config.vms[0].kernel = "/srv/kernel";
+  config.vms[0].initrd = "/srv/initrd";
+  config.vms[0].root_disk = {.path = "/srv/root"};
+  config.vms[0].disks = {{.path = "/srv/disk"}};
+  EXPECT_THAT(
+      UnitText(config, "vmsilo-work-vm.service"),
+      HasSubstr("ExecStartPre=/usr/libexec/vmsilo/vmsilo-prepare check-path -- "
+                "/srv/kernel /srv/initrd /srv/root /srv/disk\n"));
+}
+
+// The guest is root in its own machine, and whoever it wants to be.
+TEST(GenerateTest, AShareGivesTheGuestTheUsersRightsOnly) {
+  config::Config config = MakeConfig();
+  config.vms[0].shared_directories = {{.tag = "notes", .path = "/notes"}};
+  EXPECT_THAT(UnitText(config, "vmsilo-work-virtiofsd-notes.service"),
+              AllOf(HasSubstr("User=alice\n"),
+                    HasSubstr(" --uid-map :0:1000:1: "
+                              "--translate-uid squash-guest:0:0:4294967295 "
+                              "--translate-uid host:0:1000:1 "),
+                    HasSubstr(" --translate-gid squash-guest:0:0:4294967295 "),
+                    HasSubstr("CapabilityBoundingSet=\n"),
+                    HasSubstr("RestrictSUIDSGID=yes\n")));
+}
+
+TEST(GenerateTest, AShareOfRootsMakesNeitherDevicesNorPrivileges) {
+  config::Config config = MakeConfig();
+  config.vms[0].shared_directories = {
+      {.tag = "srv", .path = "/srv/x", .run_as_root = true}};
+  EXPECT_THAT(UnitText(config, "vmsilo-work-virtiofsd-srv.service"),
+              AllOf(Not(HasSubstr("User=")), Not(HasSubstr("CAP_MKNOD")),
+                    Not(HasSubstr("CAP_SETFCAP")),
+                    HasSubstr("--modcaps=-mknod:-setfcap"),
+                    HasSubstr("RestrictSUIDSGID=yes\n"),
+                    HasSubstr("ExecStartPre=/usr/libexec/vmsilo/vmsilo-prepare "
+                              "check-path -- /srv/x\n")));
+}
+
+TEST(GenerateTest, ProxiesAreNotTheHypervisorsUser) {
+  config::Config config = MakeConfig();
+  EXPECT_THAT(
+      UnitText(config, "vmsilo-work@.service"),
+      AllOf(HasSubstr("User=vmsilo_proxy-work\n"), Not(HasSubstr("Group="))));
+  config.vms[0].hypervisor = config::Hypervisor::kCloudHypervisor;
+  EXPECT_THAT(UnitText(config, "vmsilo-work@.service"),
+              AllOf(HasSubstr("User=vmsilo_proxy-work\n"),
+                    HasSubstr("Group=vmsilo-work\n")));
+  // Whose rights its umask would take.
+  EXPECT_THAT(
+      UnitText(config, "vmsilo-work-vm.service"),
+      AllOf(HasSubstr("UMask=0007\n"), HasSubstr("SystemCallFilter=~umask\n")));
 }
 
 TEST(GenerateTest, DevicesAreAllowedAndFilesChangeHands) {
@@ -154,8 +209,9 @@ TEST(GenerateTest, DevicesAreAllowedAndFilesChangeHands) {
       UnitText(config, "vmsilo-work-vm.service"),
       AllOf(HasSubstr("SupplementaryGroups=kvm disk\n"),
             HasSubstr("DeviceAllow=\"/dev/vg/a b\" r\n"),
-            HasSubstr("--reference=/run/vmsilo/work/vm -- /srv/disk\n"),
-            HasSubstr("ExecStopPost=+/usr/bin/chown root:root -- /srv/disk\n"),
+            HasSubstr("vmsilo-prepare give --to vmsilo-work -- /srv/disk "),
+            HasSubstr("ExecStopPost=+/usr/libexec/vmsilo/vmsilo-prepare "
+                      "take-back --from vmsilo-work -- /srv/disk\n"),
             HasSubstr("ReadWritePaths=/run/vmsilo/work "
                       "/var/lib/vmsilo/overlays /srv/disk\n")));
 }
@@ -167,6 +223,53 @@ TEST(GenerateTest, HomesAreVisibleOnlyToSilosThatBootFromThem) {
   config.vms[0].kernel = "/home/alice/vmlinuz";
   EXPECT_THAT(UnitText(config, "vmsilo-work-vm.service"),
               HasSubstr("ProtectHome=read-only\n"));
+}
+
+// QMP on a control socket opens any file that the hypervisor may.
+TEST(GenerateTest, TheUserReachesTheConsoleAndNoOtherSocket) {
+  config::Config config = MakeConfig();
+  config::Vm& vm = config.vms[0];
+  const auto text = [&config] {
+    return UnitText(config, "vmsilo-work-vm.service");
+  };
+  // crosvm comes to the relay.
+  EXPECT_THAT(text(), AllOf(HasSubstr("StandardInput=null\n"),
+                            HasSubstr("RuntimeDirectory=vmsilo/work/vm\n")));
+  vm.hypervisor = config::Hypervisor::kCloudHypervisor;
+  EXPECT_THAT(text(),
+              AllOf(HasSubstr("RuntimeDirectory=vmsilo/work/vm "
+                              "vmsilo/work/vm/console\n"),
+                    HasSubstr("=a+ /run/vmsilo/work/vm - - - - user:1000:x\n"),
+                    HasSubstr("=a+ /run/vmsilo/work/vm/console - - - - "
+                              "user:1000:x,default:user:1000:rw\n"),
+                    HasSubstr("SystemCallFilter=~umask\n")));
+  vm.console = config::ConsoleMode::kFile;
+  EXPECT_THAT(text(), HasSubstr("=a+ /run/vmsilo/work/vm/console - - - - "
+                                "user:1000:x,default:user:1000:r\n"));
+  vm.console = config::ConsoleMode::kOff;
+  EXPECT_THAT(text(), AllOf(HasSubstr("StandardInput=null\n"),
+                            HasSubstr("RuntimeDirectory=vmsilo/work/vm\n")));
+}
+
+// A silo with TAPs is in the host's network namespace.
+TEST(GenerateTest, AHypervisorHasNoIpNetwork) {
+  config::Config config = MakeConfig();
+  config.vms[0].network.interfaces.push_back({.name = "lan"});
+  EXPECT_THAT(UnitText(config, "vmsilo-work-vm.service"),
+              AllOf(HasSubstr("IPAddressDeny=any\n"),
+                    Not(HasSubstr("PrivateNetwork"))));
+  // Arguments of one's own may be such a network.
+  config.vms[0].extra_args = {"--vnc"};
+  EXPECT_THAT(UnitText(config, "vmsilo-work-vm.service"),
+              Not(HasSubstr("IPAddressDeny")));
+}
+
+TEST(GenerateTest, UsbTemplatesAreForSilosWithUsbDevices) {
+  config::Config config = MakeConfig();
+  EXPECT_EQ(UnitText(config, "vmsilo-usb-attach@.service"), "");
+  config.vms[0].usb_devices = {{.vendor_id = "1050", .product_id = "0407"}};
+  EXPECT_NE(UnitText(config, "vmsilo-usb-attach@.service"), "");
+  EXPECT_NE(UnitText(config, "vmsilo-usb-detach@.service"), "");
 }
 
 class CasesTest : public testing::TestWithParam<GoldenCase> {
@@ -247,6 +350,43 @@ TEST_P(CasesTest, NothingThatAVmNeedsRestartsByItself) {
 
 INSTANTIATE_TEST_SUITE_P(All, CasesTest, testing::ValuesIn(GoldenCases()),
                          [](const auto& test) { return test.param.name; });
+
+TEST(GenerateTest, AVmWaitsForTheDisksThatItsFilesAreOn) {
+  config::Config config = MakeConfig();
+  EXPECT_THAT(
+      UnitText(config, "vmsilo-work-vm.service"),
+      AllOf(HasSubstr("\nRequiresMountsFor=/var/lib/vmsilo/images/default "
+                      "/var/lib/vmsilo/overlays/work.raw\n"),
+            Not(HasSubstr("AssertPathExists"))));
+  config::Vm& vm = config.vms[0];
+  vm.kernel = "/srv/a b/vmlinuz";
+  vm.image.reset();
+  vm.root_disk = config::Disk{.path = "/dev/vg/root"};
+  vm.root_overlay.type = config::OverlayType::kTmpfs;
+  vm.disks = {{.path = "/data/50%"}};
+  EXPECT_THAT(
+      UnitText(config, "vmsilo-work-vm.service"),
+      HasSubstr("\nRequiresMountsFor=\"/srv/a b/vmlinuz\" \"/data/50%%\"\n"));
+}
+
+TEST(GenerateTest, AGeneratorsUnitRefusesADescriptionThatItWasMadeWithout) {
+  const std::string kAssert =
+      "\nAssertPathExists=!/var/lib/vmsilo/images/default/image.toml\n";
+  config::Config config = MakeConfig();
+  const auto text = [&config] {
+    const absl::StatusOr<Output> output =
+        Generate(config, {.is_generator = true});
+    EXPECT_THAT(output, IsOk());
+    return output->files.at("systemd/system/vmsilo-work-vm.service").content;
+  };
+  EXPECT_THAT(text(), HasSubstr(kAssert));
+  config.images = {{.name = "default"}};
+  EXPECT_THAT(text(), Not(HasSubstr("AssertPathExists")));
+  config.images.clear();
+  config.vms[0].kernel = "/boot/vmlinuz";
+  config.vms[0].image.reset();
+  EXPECT_THAT(text(), Not(HasSubstr("AssertPathExists")));
+}
 
 }  // namespace
 }  // namespace vmsilo::unitgen

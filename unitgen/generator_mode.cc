@@ -5,13 +5,16 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <filesystem>
 #include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
@@ -25,6 +28,10 @@ namespace vmsilo::unitgen {
 namespace {
 
 constexpr absl::string_view kSystemUnits = "systemd/system/";
+constexpr absl::string_view kOurs = "vmsilo-";
+
+// systemd reads lines of at most 1 MiB, and a unit has few long ones.
+constexpr size_t kMaxUnitBytes = 4 << 20;
 
 // The kernel refuses records of more than 1024 bytes less its own prefix
 // (LOG_LINE_MAX and PREFIX_MAX in kernel/printk/internal.h).
@@ -112,6 +119,38 @@ absl::Status WriteUnits(const std::string& directory, const Output& output) {
     (void)unlinkat(root.get(), name.data(), 0);
   }
   return status;
+}
+
+absl::StatusOr<Output> ReadUnits(const std::string& directory) {
+  Output output;
+  std::error_code error;
+  std::filesystem::recursive_directory_iterator at(directory, error);
+  if (error == std::errc::no_such_file_or_directory) return output;
+  // Links to directories are not followed.
+  for (; !error && at != std::filesystem::recursive_directory_iterator();
+       at.increment(error)) {
+    const std::string path = at->path();
+    const absl::string_view name =
+        absl::string_view(path).substr(directory.size() + 1);
+    // In "sockets.target.wants" our link, in "vmsilo-x.service.d" a drop-in.
+    if (!absl::StartsWith(name, kOurs) &&
+        !absl::StrContains(name, absl::StrCat("/", kOurs))) {
+      continue;
+    }
+    File file;
+    if (at->is_symlink(error)) {
+      file.kind = File::Kind::kSymlink;
+      file.content = std::filesystem::read_symlink(at->path(), error);
+    } else if (at->is_regular_file(error)) {
+      VMSILO_ASSIGN_OR_RETURN(file.content, ReadFile(path, kMaxUnitBytes));
+    } else {
+      continue;
+    }
+    if (error) break;
+    output.files[absl::StrCat(kSystemUnits, name)] = std::move(file);
+  }
+  if (error) return ErrnoStatus(error.value(), Quoted(directory));
+  return output;
 }
 
 GeneratorLog::GeneratorLog(absl::string_view exec_pid) : fd_(STDERR_FILENO) {

@@ -23,6 +23,11 @@ bool IsGeneratorCall(const std::vector<std::string>& arguments);
 // failure none of the units is there.
 absl::Status WriteUnits(const std::string& directory, const Output& output);
 
+// Reads back what WriteUnits() wrote to `directory`, or to one that this is a
+// copy of: files and links of ours, others are passed over. Nothing if there
+// is no such directory.
+absl::StatusOr<Output> ReadUnits(const std::string& directory);
+
 // Where a generator's messages go: the kernel's log when systemd has started
 // us, else stderr. `exec_pid` is $SYSTEMD_EXEC_PID or "".
 class GeneratorLog {

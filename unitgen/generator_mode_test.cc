@@ -56,6 +56,21 @@ TEST(GeneratorCallTest, IsThreeAbsolutePaths) {
   EXPECT_FALSE(IsGeneratorCall({}));
 }
 
+TEST(ReadUnitsTest, ReadsWhatWasWrittenAndNothingElse) {
+  TempDir dir;
+  ASSERT_THAT(WriteUnits(dir.path(), Example()), IsOk());
+  dir.Write("home.mount", "somebody else's");
+  dir.Write("home.mount.d/x.conf", "somebody else's");
+  Output system_units = Example();
+  system_units.files.erase("systemd/user/vmsilo-a-session-bind.service");
+  system_units.files.erase("tmpfiles.d/vmsilo.conf");
+  EXPECT_THAT(ReadUnits(dir.path()), IsOkAndHolds(system_units));
+}
+
+TEST(ReadUnitsTest, NoDirectoryIsNoUnit) {
+  EXPECT_THAT(ReadUnits("/nowhere/at/all"), IsOkAndHolds(Output()));
+}
+
 TEST(WriteUnitsTest, WritesSystemUnitsOnly) {
   TempDir dir;
   ASSERT_THAT(WriteUnits(dir.path(), Example()), IsOk());

@@ -68,17 +68,20 @@ void AddConsoleRelay(const config::Vm& vm, Context* context) {
   const bool listens = ConsoleRelayListens(vm);
   const std::string socket = listens ? layout::ConsoleBackendSocket(vm.name)
                                      : layout::HypervisorConsoleSocket(vm.name);
-  service.Add("ExecStart",
-              context->Exec("",
-                            {config.paths.console_relay,
-                             listens ? "--listen" : "--connect", socket,
-                             "--link", layout::ConsolePty(vm.name)},
-                            "paths.consoleRelay"));
+  std::vector<std::string> argv = {config.paths.console_relay, "--backend",
+                                   socket};
+  if (!listens) argv.push_back("--connect");
+  argv.insert(argv.end(), {"--pty", layout::ConsolePty(vm.name), "--viewers",
+                           layout::ConsoleViewersSocket(vm.name)});
+  service.Add("ExecStart", context->Exec("", argv, "paths.consoleRelay"));
   if (listens) service.Add("ExecStartPost", WaitFor(socket, context));
   service
-      // The VM only wants it, so this restarts nothing else.
+      // The VM only wants it, so this restarts nothing else. What it had, its
+      // successor gets: the guest waits no longer than that.
       .Add("Restart", "on-failure")
-      .Add("RestartSec", "1s")
+      .Add("RestartSec", "100ms")
+      .Add("NotifyAccess", "main")
+      .Add("FileDescriptorStoreMax", "16")
       .Add("RestartPreventExitStatus", "64 78")
       .Add("TimeoutStopSec", "5s")
       .Add("TemporaryFileSystem", "/run/vmsilo:ro")
@@ -88,6 +91,18 @@ void AddConsoleRelay(const config::Vm& vm, Context* context) {
 }
 
 absl::string_view OnOff(bool value) { return value ? "on" : "off"; }
+
+// The guest's only user.
+constexpr uint32_t kGuestId = 1000;
+// All but the one that is none (chown(2)).
+constexpr uint32_t kAllIds = 0xffffffff;
+
+// Only root opens files by their handles, so there is nothing to prefer.
+config::InodeFileHandles InodeFileHandlesOf(
+    const config::SharedDirectory& share) {
+  return share.run_as_root ? share.inode_file_handles
+                           : config::InodeFileHandles::kNever;
+}
 
 std::vector<std::string> VirtiofsdCommandLine(
     const config::Config& config, const config::Vm& vm,
@@ -103,7 +118,7 @@ std::vector<std::string> VirtiofsdCommandLine(
       "--thread-pool-size",
       absl::StrCat(share.thread_pool_size),
       absl::StrCat("--inode-file-handles=",
-                   config::ToString(share.inode_file_handles)),
+                   config::ToString(InodeFileHandlesOf(share))),
       "--cache",
       std::string(config::ToString(share.cache)),
       "--log-level",
@@ -125,16 +140,40 @@ std::vector<std::string> VirtiofsdCommandLine(
     argv.emplace_back(name);
     argv.push_back(value);
   };
-  if (share.uid_map.has_value()) option("--uid-map", *share.uid_map);
-  if (share.gid_map.has_value()) option("--gid-map", *share.gid_map);
-  for (const std::string& map : share.translate_uid) {
-    option("--translate-uid", map);
+  if (share.run_as_root) {
+    // Nor can it get them, by the unit.
+    argv.emplace_back("--modcaps=-mknod:-setfcap");
   }
-  for (const std::string& map : share.translate_gid) {
-    option("--translate-gid", map);
-  }
+  const auto ids = [&](absl::string_view kind, uint32_t id,
+                       const std::optional<std::string>& map,
+                       const std::vector<std::string>& translations) {
+    const std::string map_option = absl::StrCat("--", kind, "-map");
+    const std::string translate_option = absl::StrCat("--translate-", kind);
+    if (map.has_value()) option(map_option, *map);
+    for (const std::string& translation : translations) {
+      option(translate_option, translation);
+    }
+    // Access control lists hold ids that are not translated.
+    if (map.has_value() || !translations.empty() || share.posix_acl ||
+        share.run_as_root) {
+      return;
+    }
+    // In its own user namespace virtiofsd is root, and may drop what root has
+    // there. Whoever the guest says that it is, is that one.
+    option(map_option, absl::StrCat(":0:", id, ":1:"));
+    option(translate_option, absl::StrCat("squash-guest:0:0:", kAllIds));
+    option(translate_option, absl::StrCat("host:0:", kGuestId, ":1"));
+  };
+  ids("uid", config.user.uid, share.uid_map, share.translate_uid);
+  ids("gid", config.user.gid, share.gid_map, share.translate_gid);
   return argv;
 }
+
+// As root it needs these for its own sandbox and for files of others; no
+// devices and no files with capabilities are made.
+constexpr absl::string_view kRootVirtiofsdCapabilities =
+    "CAP_CHOWN CAP_DAC_OVERRIDE CAP_DAC_READ_SEARCH CAP_FOWNER CAP_FSETID "
+    "CAP_SETGID CAP_SETPCAP CAP_SETUID CAP_SYS_ADMIN CAP_SYS_CHROOT";
 
 void AddVirtiofsd(const config::Vm& vm, const config::SharedDirectory& share,
                   Context* context) {
@@ -153,7 +192,11 @@ void AddVirtiofsd(const config::Vm& vm, const config::SharedDirectory& share,
     unit.In("Unit").Add("AssertPathIsDirectory", *plain);
   }
   Section& service = unit.In("Service");
-  service.Add("Type", "exec")
+  service
+      .Add("Type", "exec")
+      // What the guest may do there is what the user may do, wherever a link
+      // of the user's leads.
+      .AddIf(!share.run_as_root, "User", config.user.name)
       .Add("RuntimeDirectory", absl::StrCat(layout::RuntimeDirBelowRun(vm.name),
                                             "/virtiofs/", share.tag))
       .Add("RuntimeDirectoryMode", "0711");
@@ -161,11 +204,17 @@ void AddVirtiofsd(const config::Vm& vm, const config::SharedDirectory& share,
     service.Add(
         "ExecStartPre",
         context->Exec(
-            "",
+            "+",
             {config.paths.prepare, "home", "--template",
              std::string(layout::kHomeTemplate), "--path", share.path,
              "--owner", absl::StrCat(config.user.uid, ":", config.user.gid)},
             "paths.prepare"));
+  }
+  if (share.run_as_root) {
+    service.Add("ExecStartPre",
+                context->Exec(
+                    "", {config.paths.prepare, "check-path", "--", share.path},
+                    "paths.prepare"));
   }
   service
       .Add("ExecStart",
@@ -174,19 +223,24 @@ void AddVirtiofsd(const config::Vm& vm, const config::SharedDirectory& share,
       .Add("ExecStartPost",
            WaitFor(layout::VirtiofsSocket(vm.name, share.tag), context))
       .Add("TimeoutStopSec", "10s")
-      // The rest is virtiofsd's own sandbox, which needs these.
       .Add("UMask", "0077")
       .Add("CapabilityBoundingSet",
-           "CAP_CHOWN CAP_DAC_OVERRIDE CAP_DAC_READ_SEARCH CAP_FOWNER "
-           "CAP_FSETID CAP_MKNOD CAP_SETFCAP CAP_SETGID CAP_SETPCAP "
-           "CAP_SETUID CAP_SYS_ADMIN CAP_SYS_CHROOT")
+           share.run_as_root ? kRootVirtiofsdCapabilities : "")
       .Add("NoNewPrivileges", "yes")
+      // The guest chooses modes.
+      .Add("RestrictSUIDSGID", "yes")
+      // Its own sandbox needs these. Nothing may cover a part of /proc: where
+      // it is not root it could not mount its own.
+      .Add("RestrictNamespaces",
+           share.run_as_root ? "mnt pid net" : "user mnt pid net")
+      .Add("TemporaryFileSystem", "/run/vmsilo:ro")
+      .Add("BindPaths", layout::RuntimeDir(vm.name))
       .Add("DevicePolicy", "closed")
       .Add("PrivateIPC", "yes")
       .Add("PrivateNetwork", "yes")
       .Add("ProtectClock", "yes")
-      .Add("ProtectHostname", "yes")
-      .Add("ProtectKernelLogs", "yes")
+      .AddIf(share.run_as_root, "ProtectHostname", "yes")
+      .AddIf(share.run_as_root, "ProtectKernelLogs", "yes")
       .Add("ProtectKernelModules", "yes")
       .Add("LockPersonality", "yes")
       .Add("RestrictAddressFamilies", "AF_UNIX")

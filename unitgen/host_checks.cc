@@ -18,10 +18,13 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "common/escape.h"
+#include "common/file.h"
 #include "common/parse_number.h"
 #include "config/config.h"
+#include "config/layout.h"
 #include "hypervisor/boot.h"
 #include "unitgen/child.h"
+#include "unitgen/features.h"
 #include "unitgen/unit_file.h"
 
 namespace vmsilo::unitgen {
@@ -33,17 +36,24 @@ using config::Hypervisor;
 constexpr absl::Duration kVersionTimeout = absl::Seconds(10);
 constexpr size_t kMaxVersionText = 4096;
 
-// Against what this release was run, in tests/: the released program as the
-// distribution or the project ships it.
+// A number and the end of its line.
+constexpr size_t kMaxSetting = 256;
+
+// Against what this release was run: the program as the distribution ships it,
+// or built from the project's own source without a change
+// (//tests/silo:silo_test, //tests/silo:hypervisor_check). README.md has the
+// same table.
 struct Seen {
   Hypervisor hypervisor;
   absl::string_view title;
-  // "" if it was not.
   absl::string_view versions;
+  // Without releases there is nothing to compare: crosvm calls itself 0.1.0
+  // ever since.
+  bool has_releases = true;
 };
 constexpr Seen kSeen[] = {
-    {Hypervisor::kCrosvm, "crosvm", ""},
-    {Hypervisor::kCloudHypervisor, "Cloud Hypervisor", ""},
+    {Hypervisor::kCrosvm, "crosvm", "main of 2026-08-21", false},
+    {Hypervisor::kCloudHypervisor, "Cloud Hypervisor", "53.0"},
     {Hypervisor::kQemu, "QEMU", "7.2"},
 };
 
@@ -177,6 +187,7 @@ class Checks {
                    config_.cloud_hypervisor.version,
                    "cloud-hypervisor.version");
     }
+    CheckUserNamespaces();
     if (!has_shares || !IsExecutable(config_.paths.virtiofsd)) return;
     const auto text = host_->VersionText(config_.paths.virtiofsd);
     // The one in C, which came with QEMU until 8.0, tells who wrote it.
@@ -187,6 +198,42 @@ class Checks {
                         "other options; shared directories need the one "
                         "written in Rust (the package virtiofsd of Debian 13, "
                         "or https://gitlab.com/virtio-fs/virtiofsd)"));
+    }
+  }
+
+  // virtiofsd is the desktop user's, and makes its sandbox itself.
+  void CheckUserNamespaces() {
+    struct Setting {
+      absl::string_view name;
+      absl::string_view forbids;
+      absl::string_view allows;
+    };
+    constexpr Setting kSettings[] = {
+        {"kernel/unprivileged_userns_clone", "0", "1"},
+        {"kernel/apparmor_restrict_unprivileged_userns", "1", "0"},
+        {"user/max_user_namespaces", "0", "1024 or more"},
+    };
+    for (const config::Vm& vm : config_.vms) {
+      for (const config::SharedDirectory& share : vm.shared_directories) {
+        if (share.run_as_root) continue;
+        for (const Setting& setting : kSettings) {
+          const auto value =
+              host_->Read(absl::StrCat("/proc/sys/", setting.name));
+          if (!value.has_value() ||
+              absl::StripAsciiWhitespace(*value) != setting.forbids) {
+            continue;
+          }
+          const std::string name =
+              absl::StrReplaceAll(setting.name, {{"/", "."}});
+          Warn("paths.virtiofsd",
+               absl::StrCat("the sysctl ", name, " = ", setting.forbids,
+                            " forbids ", config_.user.name,
+                            "'s virtiofsd the user namespace that it needs for "
+                            "shared directories: set it to ",
+                            setting.allows));
+        }
+        return;
+      }
     }
   }
 
@@ -227,21 +274,112 @@ class Checks {
                         "do not reach the silo: modprobe "
                         "vhost_vsock"));
     }
-    const hypervisor::Boot boot = hypervisor::ResolveBoot(config_, vm);
-    CheckImage(key + ".kernel", boot.kernel);
-    if (boot.initrd.has_value()) CheckImage(key + ".initrd", *boot.initrd);
-    for (const hypervisor::BootDisk& disk : boot.disks) {
-      const bool is_root = disk.role == hypervisor::BootDisk::Role::kRoot;
-      if (disk.role == hypervisor::BootDisk::Role::kOverlay) continue;
-      CheckDisk(key + (is_root ? ".rootDisk" : ".disks"), disk.disk);
+    CheckBoot(vm, key);
+    if (vm.console == config::ConsoleMode::kFile) {
+      Warn(key + ".console",
+           absl::StrCat(layout::ConsoleFile(vm.name),
+                        " grows without a limit while the silo runs, and /run "
+                        "is in memory: a guest that writes much fills it. "
+                        "\"file\" is for tests; \"relay\" and \"off\" keep "
+                        "nothing"));
     }
     for (const config::SharedDirectory& share : vm.shared_directories) {
       CheckShare(key, share);
     }
+    CheckNetwork(vm, key);
+    CheckPciDevices(vm, key);
+  }
+
+  // Devices that somebody else is to make before the silo starts. Its start
+  // waits for them.
+  void CheckNetwork(const config::Vm& vm, const std::string& key) {
+    // Made when systemd-networkd has read what `install` writes.
+    if (config_.host_networking.networkd) return;
+    const auto check = [&](const config::Interface& interface,
+                           absl::string_view option, const std::string& device,
+                           absl::string_view mark, absl::string_view what,
+                           absl::string_view how) {
+      const std::string place = absl::StrCat("/sys/class/net/", device);
+      const bool is_there = host_->Stat(place).has_value();
+      if (is_there && host_->Stat(absl::StrCat(place, mark)).has_value()) {
+        return;
+      }
+      Warn(absl::StrCat(key, ".network.interfaces.", interface.name, ".tap",
+                        option),
+           absl::StrCat("the network device ", device,
+                        is_there ? " is no " : " is not there, but a ", what,
+                        is_there ? "" : " is needed",
+                        ", and the silo's start would wait for it in vain: ",
+                        how, ", or set hostNetworking.networkd = true"));
+    };
+    for (const config::Interface& interface : vm.network.interfaces) {
+      const config::Tap& tap = interface.tap;
+      check(
+          interface, "", tap.name, "/tun_flags", "TAP",
+          absl::StrCat("ip tuntap add ", tap.name, " mode tap vnet_hdr user ",
+                       HasOwnUser(config_, vm) ? layout::HypervisorUser(vm.name)
+                                               : "root"));
+      if (!tap.bridge.has_value()) continue;
+      check(interface, ".bridge", *tap.bridge, "/bridge", "bridge",
+            absl::StrCat("ip link add ", *tap.bridge, " type bridge"));
+    }
+  }
+
+  void CheckPciDevices(const config::Vm& vm, const std::string& key) {
+    for (const config::PciDevice& device : vm.pci_devices) {
+      const std::string& address = device.address;
+      if (!host_->Stat(absl::StrCat("/sys/bus/pci/devices/", address))
+               .has_value()) {
+        Warn(key + ".pciDevices",
+             absl::StrCat("there is no PCI device ", address));
+      } else if (!host_
+                      ->Stat(absl::StrCat("/sys/bus/pci/drivers/vfio-pci/",
+                                          address))
+                      .has_value()) {
+        Warn(key + ".pciDevices",
+             absl::StrCat("the PCI device ", address,
+                          " is not bound to vfio-pci, without which no silo "
+                          "can have it: driverctl set-override ",
+                          address, " vfio-pci"));
+      }
+    }
+  }
+
+  void CheckBoot(const config::Vm& vm, const std::string& key) {
+    const hypervisor::Boot boot = hypervisor::ResolveBoot(config_, vm);
+    const auto image = hypervisor::ImageDirectory(config_, vm);
+    bool has_image = true;
+    if (image.has_value()) {
+      const auto facts = host_->Stat(*image);
+      has_image =
+          facts.has_value() && facts->kind == Host::FileKind::kDirectory;
+      if (!has_image) {
+        Warn(key + ".image",
+             absl::StrCat(
+                 "there is no image '", *vm.image, "': ", Quoted(*image),
+                 facts.has_value() ? " is not a directory" : " is not there"));
+      }
+    }
+    // Without the directory there is no use in naming each of its files.
+    const auto is_hopeless = [&](const std::string& path) {
+      return !has_image && absl::StartsWith(path, absl::StrCat(*image, "/"));
+    };
+    if (!is_hopeless(boot.kernel)) CheckBootFile(key + ".kernel", boot.kernel);
+    if (boot.initrd.has_value() && !is_hopeless(*boot.initrd)) {
+      CheckBootFile(key + ".initrd", *boot.initrd);
+    }
+    for (const hypervisor::BootDisk& disk : boot.disks) {
+      const bool is_root = disk.role == hypervisor::BootDisk::Role::kRoot;
+      if (disk.role == hypervisor::BootDisk::Role::kOverlay ||
+          is_hopeless(disk.disk.path)) {
+        continue;
+      }
+      CheckDisk(key + (is_root ? ".rootDisk" : ".disks"), disk.disk);
+    }
   }
 
   // Read by the hypervisor, which runs as a user of the silo's own.
-  void CheckImage(const std::string& key, const std::string& path) {
+  void CheckBootFile(const std::string& key, const std::string& path) {
     const auto facts = host_->Stat(path);
     if (!facts.has_value()) {
       Warn(key, absl::StrCat(Quoted(path), " is not there"));
@@ -257,8 +395,11 @@ class Checks {
     if (!facts.has_value()) {
       Warn(key, absl::StrCat(Quoted(disk.path), " is not there"));
     } else if (facts->kind == Host::FileKind::kRegular) {
-      // A disk that is written is handed over at each start.
-      if (disk.read_only) CheckReadable(key, disk.path, *facts);
+      if (disk.read_only) {
+        CheckReadable(key, disk.path, *facts);
+      } else {
+        CheckHandedOver(key, disk.path);
+      }
     } else if (facts->kind != Host::FileKind::kBlockDevice) {
       Warn(key, absl::StrCat(Quoted(disk.path),
                              " is neither a file nor a block device"));
@@ -274,9 +415,20 @@ class Checks {
                              "by the silo's hypervisor: chmod o+r"));
       return;
     }
-    for (size_t slash = path.find('/', 1); slash != std::string::npos;
-         slash = path.find('/', slash + 1)) {
-      const std::string directory = path.substr(0, slash);
+    CheckReachable(key, path);
+  }
+
+  void CheckReachable(const std::string& key, const std::string& path) {
+    if (config_.crosvm.run_as_root) return;
+    for (const absl::string_view hidden : {"/tmp/", "/var/tmp/"}) {
+      if (!absl::StartsWith(path, hidden)) continue;
+      Warn(key, absl::StrCat(Quoted(path),
+                             " cannot be reached by the silo's hypervisor, "
+                             "which has a ",
+                             hidden, " of its own: move it"));
+      return;
+    }
+    for (const std::string& directory : DirectoriesOf(path)) {
       const auto above = host_->Stat(directory);
       if (above.has_value() && (above->mode & 0001) == 0) {
         Warn(key, absl::StrCat(Quoted(path),
@@ -285,6 +437,43 @@ class Checks {
         return;
       }
     }
+  }
+
+  // A disk that is written becomes the hypervisor's at each start, by root.
+  void CheckHandedOver(const std::string& key, const std::string& path) {
+    CheckReachable(key, path);
+    const std::optional<std::string> writable = OthersDirectory(path);
+    if (!writable.has_value()) return;
+    Warn(key,
+         absl::StrCat(
+             Quoted(path),
+             " is in a directory that others than root can "
+             "write to (",
+             Quoted(*writable),
+             "): who can, decides which disk the silo has, and the silo does "
+             "not start with a link or somebody else's file in its place. "
+             "Better keep it where only root can write"));
+  }
+
+  // The first directory on the way that others than root can write to.
+  std::optional<std::string> OthersDirectory(const std::string& path) {
+    for (const std::string& directory : DirectoriesOf(path)) {
+      const auto above = host_->Stat(directory);
+      if (above.has_value() &&
+          (above->owner != 0 || (above->mode & 0022) != 0)) {
+        return directory;
+      }
+    }
+    return std::nullopt;
+  }
+
+  static std::vector<std::string> DirectoriesOf(const std::string& path) {
+    std::vector<std::string> directories;
+    for (size_t slash = path.find('/', 1); slash != std::string::npos;
+         slash = path.find('/', slash + 1)) {
+      directories.push_back(path.substr(0, slash));
+    }
+    return directories;
   }
 
   void CheckShare(const std::string& key,
@@ -313,10 +502,17 @@ std::optional<Host::FileFacts> RealHost::Stat(const std::string& path) {
   if (stat(path.c_str(), &status) != 0) return std::nullopt;
   FileFacts facts;
   facts.mode = status.st_mode & 07777;
+  facts.owner = status.st_uid;
   if (S_ISREG(status.st_mode)) facts.kind = FileKind::kRegular;
   if (S_ISDIR(status.st_mode)) facts.kind = FileKind::kDirectory;
   if (S_ISBLK(status.st_mode)) facts.kind = FileKind::kBlockDevice;
   return facts;
+}
+
+std::optional<std::string> RealHost::Read(const std::string& path) {
+  absl::StatusOr<std::string> content = ReadFile(path, kMaxSetting);
+  if (!content.ok()) return std::nullopt;
+  return *std::move(content);
 }
 
 std::optional<std::string> RealHost::VersionText(const std::string& program) {
@@ -349,6 +545,39 @@ std::vector<Warning> CheckHost(const config::Config& config,
   return Checks(config, output, host).Run();
 }
 
+std::vector<std::string> DescribeBoot(const config::Config& config) {
+  std::vector<std::string> lines;
+  for (const config::Vm& vm : config.vms) {
+    const hypervisor::Boot boot = hypervisor::ResolveBoot(config, vm);
+    std::string line = absl::StrCat("silo ", vm.name, " boots ");
+    const auto image = hypervisor::ImageDirectory(config, vm);
+    if (image.has_value()) {
+      const config::Image* described = config.FindImage(*vm.image);
+      absl::StrAppend(&line, "the image ", *vm.image, " (",
+                      described == nullptr      ? "which has no image.toml"
+                      : described->is_from_file ? "by its image.toml"
+                                                : "by the configuration",
+                      "): ");
+    }
+    absl::StrAppend(&line, "kernel ", Quoted(boot.kernel), ", ",
+                    boot.initrd.has_value()
+                        ? absl::StrCat("initrd ", Quoted(*boot.initrd))
+                        : "no initrd");
+    const bool has_root =
+        !boot.disks.empty() &&
+        boot.disks[0].role == hypervisor::BootDisk::Role::kRoot;
+    if (has_root) {
+      const config::Disk& root = boot.disks[0].disk;
+      absl::StrAppend(&line, ", root disk ", Quoted(root.path), " (",
+                      config::ToString(root.format), ")");
+    } else {
+      absl::StrAppend(&line, ", no root disk");
+    }
+    lines.push_back(std::move(line));
+  }
+  return lines;
+}
+
 std::vector<std::string> DescribeSupport(const config::Config& config,
                                          Host* host) {
   std::set<Hypervisor> used;
@@ -356,14 +585,17 @@ std::vector<std::string> DescribeSupport(const config::Config& config,
   std::vector<std::string> lines;
   for (const Seen& seen : kSeen) {
     if (!used.contains(seen.hypervisor)) continue;
+    if (!seen.has_releases) {
+      lines.push_back(absl::StrCat(
+          seen.title, ": has no releases; supported is ", seen.versions));
+      continue;
+    }
     const auto text = host->VersionText(ProgramOf(config, seen.hypervisor));
     const auto version =
         text.has_value() ? ParseVersionText(*text) : std::nullopt;
     std::string line(seen.title);
     if (version.has_value()) absl::StrAppend(&line, " ", Shown(*version));
-    if (seen.versions.empty()) {
-      absl::StrAppend(&line, ": untested");
-    } else if (!version.has_value()) {
+    if (!version.has_value()) {
       absl::StrAppend(&line, ": not found; supported is ", seen.versions);
     } else if (Shown(*version) == seen.versions) {
       absl::StrAppend(&line, ": supported");

@@ -19,12 +19,17 @@ class Host {
   struct FileFacts {
     FileKind kind = FileKind::kOther;
     mode_t mode = 0;
+    uid_t owner = 0;
   };
 
   virtual ~Host() = default;
 
   // Follows links. nullopt if there is nothing, or we may not look.
   virtual std::optional<FileFacts> Stat(const std::string& path) = 0;
+
+  // What a small file, such as a kernel's setting, has in it; nullopt if it
+  // cannot be read.
+  virtual std::optional<std::string> Read(const std::string& path) = 0;
 
   // What `PROGRAM --version` prints; nullopt if it does not run.
   virtual std::optional<std::string> VersionText(
@@ -35,6 +40,7 @@ class Host {
 class RealHost : public Host {
  public:
   std::optional<FileFacts> Stat(const std::string& path) override;
+  std::optional<std::string> Read(const std::string& path) override;
   std::optional<std::string> VersionText(const std::string& program) override;
 };
 
@@ -47,6 +53,9 @@ std::optional<config::Version> ParseVersionText(absl::string_view text);
 // written for.
 std::vector<Warning> CheckHost(const config::Config& config,
                                const Output& output, Host* host);
+
+// One line for each silo: its image, and the files that it boots.
+std::vector<std::string> DescribeBoot(const config::Config& config);
 
 // One line for each program that silos run on or get their files from, saying
 // whether this release was run against it: "supported" means that the

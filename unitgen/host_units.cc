@@ -116,12 +116,18 @@ void AddDirectories(Context* context) {
       .Add("Before", "shutdown.target");
   Section& service = unit.In("Service");
   service.Add("Type", "oneshot")
-      .Add("ExecStart",
-           context->Exec(
-               "", {context->config().paths.systemd_tmpfiles, "--create", "-"},
-               "paths.systemdTmpfiles"))
+      .Add("ExecStart", context->Exec("",
+                                      {context->config().paths.systemd_tmpfiles,
+                                       "--remove", "--create", "-"},
+                                      "paths.systemdTmpfiles"))
       .Add("StandardInput", "data");
-  for (const std::string& line : TmpfilesLines(context)) {
+  std::vector<std::string> lines = TmpfilesLines(context);
+  // A mistake in the configuration, and a reload, must not take ExecStop= from
+  // silos that run.
+  lines.push_back(absl::StrCat("R ", kKeptUnits));
+  lines.push_back(
+      absl::StrCat("C ", kKeptUnits, " - - - - /run/systemd/generator"));
+  for (const std::string& line : lines) {
     service.Add("StandardInputText", QuoteInputText(line));
   }
   AddTmpfilesHardening(&unit);
@@ -182,7 +188,7 @@ void AddHostUnits(Context* context) {
   if (vms.empty()) return;
   if (context->mode().is_generator) AddDirectories(context);
   AddBalloond(context);
-  if (std::any_of(vms.begin(), vms.end(), CanUsb)) {
+  if (std::any_of(vms.begin(), vms.end(), HasUsbAttach)) {
     AddUsbTemplate(layout::kUsbAttachTemplate, "attach", context);
     AddUsbTemplate(layout::kUsbDetachTemplate, "detach", context);
   }

@@ -1,6 +1,13 @@
 #pragma once
 
+#include "absl/strings/string_view.h"
+
 namespace vmsilo::unitgen {
+
+// In generator mode: what systemd was given when a silo's socket or VM last
+// started. A generator can write to its own directories only, so a unit copies
+// it.
+inline constexpr absl::string_view kKeptUnits = "/run/vmsilo/.units";
 
 // What the files are made for.
 struct Mode {

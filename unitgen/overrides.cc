@@ -23,6 +23,7 @@
 #include "config/diagnostics.h"
 #include "config/layout.h"
 #include "unitgen/setting_names.h"
+#include "unitgen/setting_values.h"
 #include "unitgen/unit_file.h"
 #include "unitgen/unit_graph.h"
 
@@ -80,6 +81,10 @@ constexpr Refusal kRefusals[] = {
     {"Service", "StandardOutput", "the unit's output is part of its work"},
     {"Service", "Sockets", "the unit would be given other sockets"},
     {"Service", "NonBlocking", "the unit expects its sockets as they are"},
+    {"Service", "UMask",
+     "it decides who else may use the sockets and files that the unit makes"},
+    {"Service", "LogNamespace",
+     "`vmsilo logs` would not find what the unit says"},
     {"Service", "KillMode", "processes would be left when the unit stops"},
     {"Service", "SendSIGKILL", "processes would be left when the unit stops"},
     {"Socket", "Listen*", kSocket},
@@ -93,6 +98,8 @@ constexpr Refusal kRefusals[] = {
     {"Unit", "DefaultDependencies",
      "the unit's place in the boot and in the shutdown rests on it"},
     {"Unit", "AllowIsolate", "the unit is no target"},
+    {"Unit", "StopWhenUnneeded",
+     "it decides which units end with the silo and which do not"},
 };
 
 // Yes/no and list settings that keep a service from what it does not need.
@@ -225,10 +232,13 @@ class Overrides {
   }
 
   void ApplyTo(const std::string& unit, const config::UnitSettings& sections) {
-    const std::string key = absl::StrCat("units.", unit);
+    const std::string key = KeyOf(unit, sections);
     const std::optional<std::string> path = Find(unit);
     if (!path.has_value()) {
-      if (unknown_ == UnknownUnit::kRefuse) Error(key, NoSuchUnit(unit));
+      if (unknown_ == UnknownUnit::kRefuse ||
+          (unknown_ == UnknownUnit::kRefuseImpossible && !IsPossible(unit))) {
+        Error(key, NoSuchUnit(unit));
+      }
       return;
     }
     const File& file = output_.files.at(*path);
@@ -245,7 +255,10 @@ class Overrides {
     drop_in.reason =
         absl::StrCat("adds the settings that the configuration has for ", unit);
     for (const auto& [section, settings] : sections) {
-      if (!CheckSection(key, unit, section)) continue;
+      const std::string section_key =
+          settings.empty() ? absl::StrCat(key, ".", section)
+                           : Parent(settings[0].path, settings[0].key);
+      if (!CheckSection(section_key, unit, section)) continue;
       absl::StrAppend(&drop_in.content, "[", section, "]\n");
       for (const config::UnitSetting& setting : settings) {
         if (!Check(unit, section, setting, *generated)) continue;
@@ -262,6 +275,38 @@ class Overrides {
         std::move(drop_in);
   }
 
+  // Where the section of a setting was written, from the setting's own path:
+  // a silo's settings come by a short name.
+  static std::string Parent(absl::string_view path, absl::string_view key) {
+    if (absl::ConsumeSuffix(&path, key)) absl::ConsumeSuffix(&path, ".");
+    return std::string(path);
+  }
+
+  static std::string KeyOf(absl::string_view unit,
+                           const config::UnitSettings& sections) {
+    for (const auto& [section, settings] : sections) {
+      if (settings.empty()) continue;
+      return Parent(Parent(settings[0].path, settings[0].key), section);
+    }
+    return absl::StrCat("units.", unit);
+  }
+
+  // Whether some configuration of these silos has such a unit.
+  bool IsPossible(absl::string_view unit) const {
+    for (const config::Vm& vm : config_.vms) {
+      for (const absl::string_view role : layout::kRoles) {
+        if (unit == layout::UnitForRole(vm.name, role)) return true;
+      }
+      if (absl::StartsWith(unit,
+                           absl::StrCat("vmsilo-", vm.name, "-virtiofsd-"))) {
+        return true;
+      }
+    }
+    return std::find(std::begin(layout::kHostUnits),
+                     std::end(layout::kHostUnits),
+                     unit) != std::end(layout::kHostUnits);
+  }
+
   bool CheckSection(absl::string_view key, absl::string_view unit,
                     absl::string_view section) {
     if (section == "Unit" || section == SectionOfType(unit) ||
@@ -269,15 +314,22 @@ class Overrides {
       return true;
     }
     if (section == "Install") {
-      Error(absl::StrCat(key, ".Install"),
+      Error(key,
             "generated units are linked to what starts them; use autoStart, "
             "or WantedBy= of a unit of your own");
       return false;
     }
-    Error(absl::StrCat(key, ".", section),
-          absl::StrCat("not a section of ", Quoted(unit), "; there are Unit",
-                       SectionOfType(unit).empty() ? "" : " and ",
-                       SectionOfType(unit)));
+    const absl::string_view own = SectionOfType(unit);
+    std::vector<absl::string_view> sections = {"Unit"};
+    if (!own.empty()) sections.push_back(own);
+    const absl::string_view nearest = config::Nearest(section, sections);
+    Error(key,
+          absl::StrCat("not a section of ", Quoted(unit),
+                       nearest.empty()
+                           ? absl::StrCat("; there ",
+                                          sections.size() == 1 ? "is " : "are ",
+                                          absl::StrJoin(sections, " and "))
+                           : absl::StrCat("; did you mean ", nearest, "?")));
     return false;
   }
 
@@ -297,6 +349,7 @@ class Overrides {
             absl::StrCat(name, "= cannot be changed: ", refusal->reason));
     }
     CheckReset(unit, section, setting, generated);
+    if (section == "Service" || section == "Socket") CheckValues(setting);
     if (section == "Service") {
       CheckRestart(unit, setting);
       CheckConfinement(unit, setting, generated);
@@ -343,6 +396,16 @@ class Overrides {
                            " needs: ", one.key, "=", one.value));
         return;
       }
+    }
+  }
+
+  void CheckValues(const config::UnitSetting& setting) {
+    for (const std::string& value : setting.values) {
+      const std::optional<std::string> expected =
+          ExpectedInstead(setting.key, value);
+      if (!expected.has_value()) continue;
+      Error(setting.path, absl::StrCat("systemd would ignore ", setting.key,
+                                       "=", value, "; it expects ", *expected));
     }
   }
 

@@ -13,6 +13,9 @@ enum class UnknownUnit {
   // The output is only a part: as a generator, units of the user's manager
   // are not made.
   kIgnore,
+  // The configuration has errors, which may be what keeps a unit out: only a
+  // name that no unit could have is a mistake.
+  kRefuseImpossible,
 };
 
 // Adds the raw settings of `units` to the generated units, as a drop-in

@@ -29,13 +29,27 @@ void AddErrors(const absl::Status& status, Generated* generated) {
   }
 }
 
+// The errors of `units` show only beside what is generated. Those of generating
+// may follow from the ones that are known.
+void CheckDraft(const Mode& mode, Generated* generated) {
+  if (!generated->load.draft.has_value()) return;
+  const config::Config& draft = *generated->load.draft;
+  absl::StatusOr<Output> output = Generate(draft, mode);
+  if (!output.ok()) return;
+  AddErrors(ApplyOverrides(draft, UnknownUnit::kRefuseImpossible, &*output),
+            generated);
+}
+
 }  // namespace
 
 Generated GenerateFrom(const config::LoadOptions& options, const Mode& mode) {
   Generated generated;
   generated.load = config::Load(options);
   generated.diagnostics = generated.load.diagnostics;
-  if (!generated.load.ok()) return generated;
+  if (!generated.load.ok()) {
+    if (!mode.is_generator) CheckDraft(mode, &generated);
+    return generated;
+  }
 
   absl::StatusOr<Output> output = Generate(*generated.load.config, mode);
   if (!output.ok()) {

@@ -125,7 +125,9 @@ void AddSessionBind(const config::Vm& vm, Context* context) {
                         vm.name, " with the session"))
       // User units are every user's.
       .Add("ConditionUser", config.user.name)
-      .Add("BindsTo", "graphical-session.target")
+      // Not BindsTo=, which would make the target needed: it stops when nothing
+      // needs it any more.
+      .Add("PartOf", "graphical-session.target")
       .Add("After", "graphical-session.target");
   Section& service = unit.In("Service");
   service.Add("Type", "oneshot").Add("RemainAfterExit", "yes");

@@ -53,7 +53,7 @@ void UseStubs(const TempDir& directory, config::Paths* paths) {
         &paths->virtiofsd, &paths->sound, &paths->proxy, &paths->console_relay,
         &paths->balloond, &paths->usb, &paths->tray_host,
         &paths->wayland_seccontext, &paths->prepare, &paths->systemctl,
-        &paths->systemd_tmpfiles, &paths->chown, &paths->rm}) {
+        &paths->systemd_tmpfiles, &paths->rm}) {
     *path = stub;
   }
 }

@@ -1,11 +1,13 @@
 #include "unitgen/vm_units.h"
 
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "absl/strings/string_view.h"
 #include "common/systemd_quote.h"
 #include "config/layout.h"
@@ -76,10 +78,14 @@ void AddProxy(const config::Vm& vm, Context* context) {
                          vsock::kCommandPort)
           : absl::StrCat("vsock:", vm.cid, ":", vsock::kCommandPort);
   Section& service = unit.In("Service");
-  service.Add("Type", "exec");
+  service
+      .Add("Type", "exec")
+      // Not the hypervisor's, which could signal and trace it, nor systemd's
+      // choice, which would be that one: the unit's name up to the '@'.
+      .Add("User", layout::ProxyUser(vm.name));
   if (HasHybridVsock(vm)) {
-    // Only the hypervisor's user may connect to its sockets.
-    service.Add("User", layout::HypervisorUser(vm.name));
+    // The hypervisor's sockets are open to its group.
+    service.Add("Group", layout::HypervisorUser(vm.name));
   }
   service.Add("DynamicUser", "yes")
       .Add("StandardInput", "socket")
@@ -280,13 +286,44 @@ class VmService {
         other(NetworkDeviceUnit(*interface.tap.bridge));
       }
     }
-    unit_.In("Unit")
-        .Add("Description", absl::StrCat(Title(vm_), " (",
+    Section& unit = unit_.In("Unit");
+    unit.Add("Description", absl::StrCat(Title(vm_), " (",
                                          HypervisorTitle(vm_.hypervisor), ")"))
         .AddList("Requires", requires_units)
         .AddList("BindsTo", binds)
         .AddList("Wants", wants)
         .AddList("After", after);
+    BootFiles(unit);
+  }
+
+  void BootFiles(Section& unit) {
+    const auto image = hypervisor::ImageDirectory(config_, vm_);
+    std::vector<std::string> paths;
+    auto add = [&](const std::string& path) {
+      if (IsBelow(path, "/dev")) return;
+      // All of an image is on one disk.
+      const bool is_images = image.has_value() && IsBelow(path, *image);
+      std::optional<std::string> quoted = QuotePath(is_images ? *image : path);
+      // Where the list cannot hold a path, which the hypervisor's command line
+      // can, mounts are as late as they were without it.
+      if (quoted.has_value()) paths.push_back(*std::move(quoted));
+    };
+    add(boot_.kernel);
+    if (boot_.initrd.has_value()) add(*boot_.initrd);
+    for (const hypervisor::BootDisk& entry : boot_.disks) add(entry.disk.path);
+    unit.AddList("RequiresMountsFor", paths);
+    if (!image.has_value() || !context_.mode().is_generator ||
+        config_.FindImage(*vm_.image) != nullptr) {
+      return;
+    }
+    // Generators run before most mounts. What is made without the image's
+    // description, because its disk is not there yet, must not boot if there
+    // is one. This setting takes specifiers, but no quotes.
+    unit.Add("AssertPathExists",
+             absl::StrCat(
+                 "!", absl::StrReplaceAll(layout::ImageDescription(
+                                              config_.image_dir, *vm_.image),
+                                          {{"%", "%%"}})));
   }
 
   void Process(Section& service) {
@@ -300,28 +337,41 @@ class VmService {
       }
       service.AddList("SupplementaryGroups", groups);
     }
+    const std::string directory =
+        absl::StrCat(layout::RuntimeDirBelowRun(vm_.name), "/vm");
     service
         .Add("RuntimeDirectory",
-             absl::StrCat(layout::RuntimeDirBelowRun(vm_.name), "/vm"))
+             UserReachesConsole()
+                 ? absl::StrCat(directory, " ", directory, "/console")
+                 : directory)
         .Add("RuntimeDirectoryMode", "0710")
-        // The group's bits are the mask of the access list below.
+        // The group's bits are the mask of the access lists below.
         .Add("UMask", "0007");
+  }
+
+  // Whether the hypervisor makes what the console's relay connects to, or the
+  // person reads.
+  bool UserReachesConsole() const {
+    return vm_.console == config::ConsoleMode::kFile ||
+           (HasConsoleRelay(vm_) && !ConsoleRelayListens(vm_));
   }
 
   // As root, before the hypervisor.
   void Before(Section& service) {
     const bool has_own_user = HasOwnUser(config_, vm_);
-    const bool user_reads_files =
-        vm_.console == config::ConsoleMode::kFile ||
-        (HasConsoleRelay(vm_) && !ConsoleRelayListens(vm_));
-    if (user_reads_files) {
-      // Lets the person's console relay reach the hypervisor's sockets.
-      const uid_t uid = config_.user.uid;
+    if (UserReachesConsole()) {
+      // The console and nothing else: who may speak to a control socket may
+      // give the guest any file that the hypervisor can open.
+      const std::string user = absl::StrCat("user:", config_.user.uid);
+      const bool is_file = vm_.console == config::ConsoleMode::kFile;
       service.Add("StandardInput", "data")
           .Add("StandardInputText",
                QuoteInputText(absl::StrCat("a+ ", layout::VmDir(vm_.name),
-                                           " - - - - user:", uid,
-                                           ":x,default:user:", uid, ":rw")))
+                                           " - - - - ", user, ":x")))
+          .Add("StandardInputText",
+               QuoteInputText(absl::StrCat(
+                   "a+ ", layout::HypervisorConsoleDir(vm_.name), " - - - - ",
+                   user, ":x,default:", user, is_file ? ":r" : ":rw")))
           .Add("ExecStartPre",
                context_.Exec("+",
                              {config_.paths.systemd_tmpfiles, "--create", "-"},
@@ -329,38 +379,65 @@ class VmService {
     } else {
       service.Add("StandardInput", "null");
     }
-    std::vector<std::string> own = {
-        config_.paths.chown, "--reference=" + layout::VmDir(vm_.name), "--"};
-    const size_t fixed = own.size();
+    const std::string user =
+        has_own_user ? layout::HypervisorUser(vm_.name) : "0:0";
+    // What the hypervisor opens, but root makes or others have.
+    std::vector<std::string> give = {config_.paths.prepare, "give", "--to",
+                                     user, "--"};
+    const size_t fixed = give.size();
     for (const hypervisor::BootDisk& entry : boot_.disks) {
       if (entry.role == hypervisor::BootDisk::Role::kOverlay) {
-        service.Add(
-            "ExecStartPre",
-            context_.Exec(
-                "+",
-                {config_.paths.prepare, "overlay", "--path", entry.disk.path,
-                 "--size", absl::StrCat(vm_.root_overlay.size.count()),
-                 "--owner",
-                 has_own_user ? layout::HypervisorUser(vm_.name) : "0:0"},
-                "paths.prepare"));
+        service.Add("ExecStartPre",
+                    context_.Exec("+",
+                                  {config_.paths.prepare, "overlay", "--path",
+                                   entry.disk.path, "--size",
+                                   absl::StrCat(vm_.root_overlay.size.count()),
+                                   "--owner", user},
+                                  "paths.prepare"));
       } else if (IsWritableFile(entry)) {
-        own.push_back(entry.disk.path);
+        give.push_back(entry.disk.path);
       }
     }
-    if (!has_own_user) return;
-    if (own.size() > fixed) {
-      service.Add("ExecStartPre", context_.Exec("+", own, "paths.chown"));
+    // Back ends make their sockets for themselves alone; this hands them to
+    // the one that connects.
+    for (std::string& socket : BackendSockets(config_, vm_)) {
+      give.push_back(std::move(socket));
     }
-    const std::vector<std::string> sockets = BackendSockets(config_, vm_);
-    if (!sockets.empty()) {
-      // Back ends make their sockets for themselves alone; this hands them to
-      // the one that connects. Never through a link: a back end could make one.
-      std::vector<std::string> give = {config_.paths.chown, "--no-dereference",
-                                       "--reference=" + layout::VmDir(vm_.name),
-                                       "--"};
-      give.insert(give.end(), sockets.begin(), sockets.end());
-      service.Add("ExecStartPre", context_.Exec("+", give, "paths.chown"));
+    if (!has_own_user) {
+      CheckPaths(service);
+    } else if (give.size() > fixed) {
+      service.Add("ExecStartPre", context_.Exec("+", give, "paths.prepare"));
     }
+    if (vm_.hypervisor == Hypervisor::kCrosvm) CheckRawDisks(service);
+  }
+
+  // crosvm goes by the first bytes of a disk, which the last guest may have
+  // written. The overlay is fresh, and the root disk never written.
+  void CheckRawDisks(Section& service) {
+    for (const hypervisor::BootDisk& entry : boot_.disks) {
+      if (entry.role != hypervisor::BootDisk::Role::kData ||
+          entry.disk.read_only ||
+          entry.disk.format != config::DiskFormat::kRaw) {
+        continue;
+      }
+      service.Add("ExecStartPre",
+                  context_.Exec("",
+                                {config_.paths.prepare, "raw-disk", "--path",
+                                 entry.disk.path},
+                                "paths.prepare"));
+    }
+  }
+
+  // A hypervisor that runs as root must not be led to root's files.
+  void CheckPaths(Section& service) {
+    std::vector<std::string> check = {config_.paths.prepare, "check-path", "--",
+                                      boot_.kernel};
+    if (boot_.initrd.has_value()) check.push_back(*boot_.initrd);
+    for (const hypervisor::BootDisk& entry : boot_.disks) {
+      if (entry.role == hypervisor::BootDisk::Role::kOverlay) continue;
+      check.push_back(entry.disk.path);
+    }
+    service.Add("ExecStartPre", context_.Exec("", check, "paths.prepare"));
   }
 
   void After(Section& service) {
@@ -371,7 +448,10 @@ class VmService {
     }
     service
         .Add("ExecStartPost", WaitCommand(wait, &context_))
-        // Asks the guest; what is left after that gets SIGTERM.
+        // Asks the guest; what is left after that gets SIGTERM. Without
+        // `--pid $MAINPID`, which would be empty, and an error, each time that
+        // the guest has powered off by itself: the socket's peer is the
+        // process, and only the silo's own user can make that socket.
         .Add("ExecStop",
              context_.Exec("-",
                            {config_.paths.prepare, "power-off", "--hypervisor",
@@ -379,22 +459,24 @@ class VmService {
                             "--control", control, "--timeout", "30s"},
                            "paths.prepare"));
     std::vector<std::string> remove = {config_.paths.rm, "-f", "--"};
-    std::vector<std::string> give_back = {config_.paths.chown, "root:root",
-                                          "--"};
+    std::vector<std::string> take_back = {
+        config_.paths.prepare, "take-back", "--from",
+        layout::HypervisorUser(vm_.name), "--"};
     const size_t fixed = remove.size();
+    const size_t fixed_back = take_back.size();
     for (const hypervisor::BootDisk& entry : boot_.disks) {
       if (entry.role == hypervisor::BootDisk::Role::kOverlay) {
         remove.push_back(entry.disk.path);
       } else if (IsWritableFile(entry) && HasOwnUser(config_, vm_)) {
-        give_back.push_back(entry.disk.path);
+        take_back.push_back(entry.disk.path);
       }
     }
     if (remove.size() > fixed) {
       service.Add("ExecStopPost", context_.Exec("+", remove, "paths.rm"));
     }
-    if (give_back.size() > fixed) {
-      // The user's number may be another silo's tomorrow.
-      service.Add("ExecStopPost", context_.Exec("+", give_back, "paths.chown"));
+    if (take_back.size() > fixed_back) {
+      service.Add("ExecStopPost",
+                  context_.Exec("+", take_back, "paths.prepare"));
     }
     // Longer than power-off waits.
     service.Add("TimeoutStopSec", "45s").Add("KillMode", "mixed");
@@ -491,6 +573,13 @@ class VmService {
           .Add("SystemCallFilter", kServiceCalls)
           .Add("SystemCallErrorNumber", "EPERM");
     }
+    if (vm_.hypervisor == Hypervisor::kCloudHypervisor) {
+      // It would set 077, which takes the rights of the proxies' group, and
+      // those of the person from the access list, of each socket that it
+      // makes, at every boot of the guest. It does not look at the answer, and
+      // UMask= stays as it is.
+      service.Add("SystemCallFilter", "~umask");
+    }
     if (HasOwnUser(config_, vm_)) service.Add("CapabilityBoundingSet", "");
     // More than these only if options of one's own ask for it.
     const bool is_plain = vm_.extra_args.empty() &&
@@ -502,6 +591,9 @@ class VmService {
       // AF_INET for the ioctls of network devices.
       service.Add("RestrictAddressFamilies",
                   "AF_UNIX AF_INET AF_NETLINK AF_VSOCK");
+      // The host's network is no business of a hypervisor's. A TAP's frames
+      // are no traffic of its sockets.
+      service.Add("IPAddressDeny", "any");
       if (vm_.network.interfaces.empty()) service.Add("PrivateNetwork", "yes");
     }
   }

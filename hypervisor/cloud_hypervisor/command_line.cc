@@ -9,10 +9,6 @@
 namespace vmsilo::hypervisor::cloud_hypervisor {
 namespace {
 
-// The first version whose --disk has image_type=, and warns where it must
-// guess the format.
-constexpr config::Version kFirstWithImageType = {53, 0};
-
 // In key=value lists a value with a comma or brackets stands in quotes. There
 // is no way to write a quote itself; the configuration refuses such paths.
 std::string Value(absl::string_view text) {
@@ -89,7 +85,8 @@ class Builder : private Arguments {
       std::string value = absl::StrCat("path=", Value(disk.path));
       if (disk.read_only) absl::StrAppend(&value, ",readonly=on");
       if (disk.direct) absl::StrAppend(&value, ",direct=on");
-      if (config_.cloud_hypervisor.version >= kFirstWithImageType) {
+      if (config_.cloud_hypervisor.version >=
+          config::kCloudHypervisorWithImageType) {
         absl::StrAppend(&value, ",image_type=", config::ToString(disk.format));
       }
       if (disk.serial.has_value()) {

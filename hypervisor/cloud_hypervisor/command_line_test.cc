@@ -20,6 +20,7 @@ config::Vm MakeVm() {
   vm.hypervisor = config::Hypervisor::kCloudHypervisor;
   vm.cid = 4242;
   vm.kernel = "/boot/vmlinuz";
+  vm.image.reset();
   vm.gpu.reset();
   vm.sound = {.playback = false, .capture = false};
   return vm;
@@ -37,7 +38,8 @@ TEST(CloudHypervisorCommandLineTest, Minimal) {
       "--cpus boot=2 --memory size=2147483648 --kernel /boot/vmlinuz "
       "--cmdline console=ttyS0 vmsilo.vsock=hybrid --rng src=/dev/urandom "
       "--balloon size=0,deflate_on_oom=on,free_page_reporting=on "
-      "--serial socket=/run/vmsilo/work/vm/console.socket --console off "
+      "--serial socket=/run/vmsilo/work/vm/console/console.socket --console "
+      "off "
       "--vsock cid=4242,socket=/run/vmsilo/work/vm/vsock.socket "
       "--seccomp true");
 }
@@ -66,6 +68,15 @@ TEST(CloudHypervisorCommandLineTest, OldVersionsHaveFewerOptions) {
   EXPECT_THAT(Line(config, vm),
               AllOf(Not(HasSubstr("vhost-user")), Not(HasSubstr("image_type")),
                     HasSubstr("--disk path=/srv/data ")));
+}
+
+TEST(CloudHypervisorCommandLineTest, SaysTheFormatOfDisksSince51) {
+  config::Config config;
+  config.cloud_hypervisor.version = {51, 0};
+  config::Vm vm = MakeVm();
+  vm.disks = {{.path = "/srv/data"}};
+  EXPECT_THAT(Line(config, vm),
+              HasSubstr("--disk path=/srv/data,image_type=raw"));
 }
 
 TEST(CloudHypervisorCommandLineTest, DisksNetworkPassthrough) {

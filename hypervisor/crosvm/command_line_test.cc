@@ -20,6 +20,7 @@ config::Vm MakeVm() {
   vm.name = "work";
   vm.cid = 4242;
   vm.kernel = "/boot/vmlinuz";
+  vm.image.reset();
   vm.gpu.reset();
   vm.sound = {.playback = false, .capture = false};
   return vm;
@@ -81,8 +82,9 @@ TEST(CrosvmCommandLineTest, NoConsoleIsNotTheTerminal) {
   EXPECT_THAT(Line(config::Config(), vm),
               HasSubstr("--serial type=sink,hardware=serial,num=1"));
   vm.console = config::ConsoleMode::kFile;
-  EXPECT_THAT(Line(config::Config(), vm),
-              HasSubstr("type=file,path=\"/run/vmsilo/work/vm/console.log\","));
+  EXPECT_THAT(
+      Line(config::Config(), vm),
+      HasSubstr("type=file,path=\"/run/vmsilo/work/vm/console/console.log\","));
 }
 
 TEST(CrosvmCommandLineTest, SandboxAndOwnArguments) {

@@ -140,6 +140,12 @@ class Builder : private Arguments {
       }
       Add("-drive", std::move(drive));
       std::string device = absl::StrCat("virtio-blk-pci,drive=disk", i);
+      if (entry.role == BootDisk::Role::kOverlay) {
+        // The file is sparse. When the host's disk is full, QEMU would stop
+        // the whole guest without a word; so the guest sees an error, in what
+        // it loses at its end anyway.
+        absl::StrAppend(&device, ",werror=report");
+      }
       if (disk.serial.has_value()) {
         absl::StrAppend(&device, ",serial=", Value(*disk.serial));
       }

@@ -22,6 +22,7 @@ config::Vm MakeVm() {
   vm.hypervisor = config::Hypervisor::kQemu;
   vm.cid = 4242;
   vm.kernel = "/boot/vmlinuz";
+  vm.image.reset();
   vm.gpu.reset();
   vm.sound = {.playback = false, .capture = false};
   return vm;
@@ -42,7 +43,8 @@ TEST(QemuCommandLineTest, Minimal) {
       "-qmp unix:/run/vmsilo/work/vm/qemu-control.socket,server=on,wait=off "
       "-qmp unix:/run/vmsilo/work/vm/qemu-balloon.socket,server=on,wait=off "
       "-qmp unix:/run/vmsilo/work/vm/qemu-usb.socket,server=on,wait=off "
-      "-chardev socket,id=console,path=/run/vmsilo/work/vm/console.socket,"
+      "-chardev "
+      "socket,id=console,path=/run/vmsilo/work/vm/console/console.socket,"
       "server=on,wait=off -serial chardev:console "
       "-device vhost-vsock-pci,guest-cid=4242 "
       "-device virtio-balloon-pci,id=balloon0,deflate-on-oom=on,"
@@ -89,7 +91,9 @@ TEST(QemuCommandLineTest, Disks) {
                               "read-only=on -device virtio-blk-pci,drive=disk0"
                               " "));
   EXPECT_THAT(line, HasSubstr("file=/var/lib/vmsilo/overlays/work.raw,"
-                              "format=raw,discard=unmap,cache.no-flush=on"));
+                              "format=raw,discard=unmap,cache.no-flush=on "
+                              "-device virtio-blk-pci,drive=disk1,"
+                              "werror=report "));
   EXPECT_THAT(line, HasSubstr("file=/srv/data,format=qcow2,cache.direct=on "
                               "-device virtio-blk-pci,drive=disk2,serial=data"
                               " "));
@@ -117,7 +121,7 @@ TEST(QemuCommandLineTest, ConsoleElsewhere) {
   vm.console = config::ConsoleMode::kFile;
   EXPECT_THAT(Line(config::Config(), vm),
               HasSubstr("-chardev file,id=console,path=/run/vmsilo/work/vm/"
-                        "console.log -serial chardev:console"));
+                        "console/console.log -serial chardev:console"));
   vm.console = config::ConsoleMode::kOff;
   EXPECT_THAT(Line(config::Config(), vm),
               AllOf(Not(HasSubstr("serial")), Not(HasSubstr("console"))));

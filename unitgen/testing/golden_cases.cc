@@ -23,7 +23,8 @@ std::vector<GoldenCase> GoldenCases() {
   std::vector<GoldenCase> cases;
   for (const char* name :
        {"cloud_hypervisor_full", "crosvm_full", "crosvm_minimal", "hostile",
-        "networking", "qemu_full", "qemu_minimal", "switched_off"}) {
+        "networking", "qemu_full", "qemu_image", "qemu_minimal",
+        "switched_off"}) {
     cases.push_back(
         {name, absl::StrCat("unitgen/testdata/golden/", name, ".toml"), {}});
   }
