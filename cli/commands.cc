@@ -120,7 +120,7 @@ absl::StatusOr<std::vector<Silo>> Choose(
   std::vector<Silo> chosen;
   for (const std::string& name : names) {
     const auto it = std::find(known.begin(), known.end(), name);
-    if (it == known.end()) return NoSuchSilo(name, known);
+    if (it == known.end()) return NoSuchSilo(name, {known});
     chosen.push_back(silos[static_cast<size_t>(it - known.begin())]);
   }
   return chosen;
@@ -210,7 +210,7 @@ absl::Status ControlCommand(Verb verb, const std::vector<std::string>& silos) {
   for (size_t i = 0; i < outcomes.size(); ++i) {
     absl::Status status;
     if (outcomes[i].accepted.code() == absl::StatusCode::kNotFound) {
-      status = NoSuchSilo(silos[i], SiloNames(manager.get()));
+      status = NoSuchSilo(silos[i], FindInstalled(manager.get()));
     } else {
       std::optional<UnitState> unit;
       if (outcomes[i].result != "done") {

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <vector>
@@ -9,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
 #include "absl/types/span.h"
 #include "cli/service_manager.h"
 #include "command/frame.h"
@@ -112,7 +114,25 @@ std::string FailureOf(const UnitState& unit) {
 }
 
 absl::Status NoSuchSilo(absl::string_view silo,
-                        absl::Span<const std::string> names) {
+                        const InstalledSilos& installed) {
+  const std::vector<std::string>& names = installed.names;
+  const bool is_known =
+      std::find(names.begin(), names.end(), silo) != names.end();
+  if (installed.is_configuration_broken) {
+    return absl::UnavailableError(absl::StrCat(
+        Silo(silo), " cannot be used",
+        is_known ? "" : ", if there is such a silo",
+        ": the configuration has errors, so its units were not made; "
+        "'vmsilo check' lists them, and 'systemctl daemon-reload' as root "
+        "reads it again"));
+  }
+  if (is_known) {
+    return absl::UnavailableError(absl::StrCat(
+        Silo(silo),
+        " has lost its units: it still runs or has a part of them, but the "
+        "rest is not installed; 'vmsilo check' tests the configuration, "
+        "'vmsilo-unitgen install' as root installs them"));
+  }
   std::string next = "'vmsilo list' shows those that exist";
   if (names.empty()) {
     next =
@@ -172,9 +192,9 @@ absl::Status ExplainJob(absl::string_view silo, Verb verb,
 
 absl::Status ExplainConnect(absl::string_view silo, const absl::Status& error,
                             const std::optional<UnitState>& socket_unit,
-                            absl::Span<const std::string> names) {
+                            const InstalledSilos& installed) {
   if (socket_unit && socket_unit->load_state == "not-found") {
-    return NoSuchSilo(silo, names);
+    return NoSuchSilo(silo, installed);
   }
   const std::string unit = layout::SocketUnit(silo);
   if (error.code() == absl::StatusCode::kPermissionDenied) {
@@ -242,7 +262,13 @@ absl::Status ExplainSilence(absl::string_view silo, const absl::Status& error,
 
 absl::Status ExplainError(absl::string_view silo, absl::string_view command,
                           const command::Error& error) {
-  const std::string text = Escaped(error.message);
+  absl::string_view message = error.message;
+  // Agents name the command as we do; once is enough.
+  const std::string named = absl::StrCat(Quoted(command), ": ");
+  if (!absl::ConsumePrefix(&message, named)) {
+    absl::ConsumePrefix(&message, absl::StrCat("start ", named));
+  }
+  const std::string text = EscapedText(message);
   const std::string detail = text.empty() ? "" : absl::StrCat(" (", text, ")");
   switch (static_cast<ErrorCode>(error.code)) {
     case ErrorCode::kCommandNotFound:

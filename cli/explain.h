@@ -30,9 +30,17 @@ absl::string_view ToString(SiloState state);
 // signal 9 (SIGKILL)", "did not start in time".
 std::string FailureOf(const UnitState& unit);
 
-// NotFound: there is no such silo, but perhaps one of `names` was meant.
+// The silos of which systemd knows anything.
+struct InstalledSilos {
+  std::vector<std::string> names;
+  // The generator has left a unit that says so, in place of the silos' units.
+  bool is_configuration_broken = false;
+};
+
+// NotFound: there is no such silo, but perhaps another was meant. Unavailable:
+// it is known, or may be, but its units are not there.
 absl::Status NoSuchSilo(absl::string_view silo,
-                        absl::Span<const std::string> names);
+                        const InstalledSilos& installed);
 
 // What became of a job for the silo's VM. `unit` is the VM's unit afterwards,
 // if it could be asked for. OK if the job did what it was for.
@@ -44,7 +52,7 @@ absl::Status ExplainJob(absl::string_view silo, Verb verb,
 // the unit that listens on it.
 absl::Status ExplainConnect(absl::string_view silo, const absl::Status& error,
                             const std::optional<UnitState>& socket_unit,
-                            absl::Span<const std::string> names);
+                            const InstalledSilos& installed);
 
 // Why the connection ended before the guest's agent said anything.
 absl::Status ExplainSilence(absl::string_view silo, const absl::Status& error,

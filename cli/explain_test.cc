@@ -60,13 +60,32 @@ TEST(FailureOfTest, Table) {
 
 TEST(NoSuchSiloTest, SaysWhatToDo) {
   EXPECT_THAT(
-      NoSuchSilo("wrok", {"work"}),
+      NoSuchSilo("wrok", {{"work"}}),
       StatusIs(StatusCode::kNotFound, HasSubstr("did you mean 'work'")));
-  EXPECT_THAT(NoSuchSilo("games", {"work"}),
+  EXPECT_THAT(NoSuchSilo("games", {{"work"}}),
               StatusIs(StatusCode::kNotFound, HasSubstr("vmsilo list")));
   EXPECT_THAT(
       NoSuchSilo("games", {}),
       StatusIs(StatusCode::kNotFound, HasSubstr("vmsilo-unitgen install")));
+}
+
+TEST(NoSuchSiloTest, DoesNotOfferTheNameThatWasAskedFor) {
+  // It runs, but its units have gone from below it.
+  EXPECT_THAT(
+      NoSuchSilo("work", {{"work", "games"}}),
+      StatusIs(StatusCode::kUnavailable,
+               AllOf(HasSubstr("not installed"), HasSubstr("vmsilo check"),
+                     Not(HasSubstr("did you mean")))));
+}
+
+TEST(NoSuchSiloTest, SaysThatTheConfigurationCannotBeUsed) {
+  for (const InstalledSilos& installed :
+       std::vector<InstalledSilos>{{{"work"}, true}, {{}, true}}) {
+    EXPECT_THAT(NoSuchSilo("work", installed),
+                StatusIs(StatusCode::kUnavailable,
+                         AllOf(HasSubstr("the configuration has errors"),
+                               HasSubstr("vmsilo check"))));
+  }
 }
 
 struct JobCase {
@@ -147,7 +166,7 @@ TEST(ExplainConnectTest, Table) {
                        AllOf(HasSubstr("trigger-limit-hit"),
                              HasSubstr("systemctl restart"))));
   socket.load_state = "not-found";
-  EXPECT_THAT(ExplainConnect("wrok", absent, socket, {"work"}),
+  EXPECT_THAT(ExplainConnect("wrok", absent, socket, {{"work"}}),
               StatusIs(StatusCode::kNotFound, HasSubstr("'work'")));
   EXPECT_THAT(
       ExplainConnect("work", absl::PermissionDeniedError("no"), std::nullopt,
@@ -193,6 +212,25 @@ TEST(ExplainErrorTest, HasANextStepForEachCode) {
   EXPECT_THAT(explain(ErrorCode::kAgentUnreachable), HasSubstr("vmsilo-agent"));
   EXPECT_THAT(explain(ErrorCode::kShuttingDown), HasSubstr("try again"));
   EXPECT_THAT(explain(static_cast<ErrorCode>(999)), HasSubstr("because"));
+}
+
+TEST(ExplainErrorTest, SaysTheCommandAndTheQuotesOnce) {
+  EXPECT_EQ(ExplainError("work", "/etc/passwd",
+                         command::MakeError(ErrorCode::kNotExecutable,
+                                            "'/etc/passwd': Permission denied"))
+                .message(),
+            "'/etc/passwd': cannot be executed in silo 'work' (Permission "
+            "denied)");
+  EXPECT_EQ(ExplainError("work", "ls",
+                         command::MakeError(ErrorCode::kCannotStart,
+                                            "change to '/x y': No such file"))
+                .message(),
+            "silo 'work' cannot start 'ls' (change to '/x y': No such file)");
+  EXPECT_EQ(ExplainError("work", "ls",
+                         command::MakeError(ErrorCode::kCannotStart,
+                                            "start 'ls': Out of memory"))
+                .message(),
+            "silo 'work' cannot start 'ls' (Out of memory)");
 }
 
 TEST(ExplainErrorTest, ShowsForeignBytesEscaped) {

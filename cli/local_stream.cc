@@ -130,8 +130,17 @@ absl::Status LocalOutput::Open(int fd) {
   return absl::OkStatus();
 }
 
-absl::Status LocalOutput::Write(std::string bytes, size_t weight) {
-  queue_.push_back({std::move(bytes), weight});
+absl::Status LocalOutput::Write(absl::string_view bytes, size_t weight) {
+  if (queue_.empty() && !bytes.empty()) {
+    // An error comes again, to Flush().
+    const ssize_t n = WriteSome(bytes);
+    if (n > 0) bytes.remove_prefix(static_cast<size_t>(n));
+    if (bytes.empty()) {
+      handler_.written(weight);
+      return absl::OkStatus();
+    }
+  }
+  queue_.push_back({std::string(bytes), weight});
   // While a source is there the descriptor is full.
   return source_.is_active() ? absl::OkStatus() : Flush();
 }
@@ -173,7 +182,7 @@ absl::Status LocalOutput::Flush() {
         return absl::OkStatus();
       }
       if (n < 0) {
-        const absl::Status error = ErrnoStatus("write the command's output");
+        const int error = errno;
         kind_ = Kind::kClosed;
         source_.Reset();
         handler_.failed(error);

@@ -60,9 +60,9 @@ class LocalOutput {
   struct Handler {
     // So many of the bytes that Write() was told as `weight` are out.
     std::function<void(size_t)> written;
-    // Nobody reads any more (EPIPE), or writing failed otherwise. Called once;
-    // from then on everything is discarded.
-    std::function<void(absl::Status)> failed;
+    // Nobody reads any more (EPIPE), or writing failed with another errno.
+    // Called once; from then on everything is discarded.
+    std::function<void(int error)> failed;
   };
 
   LocalOutput(EventLoop* loop, Handler handler)
@@ -73,8 +73,9 @@ class LocalOutput {
   // Borrows `fd`. What is written to one that is not open is discarded.
   absl::Status Open(int fd);
 
-  // Queues bytes that count for `weight`.
-  absl::Status Write(std::string bytes, size_t weight);
+  // Writes what goes out at once and queues the rest; together the bytes count
+  // for `weight`.
+  absl::Status Write(absl::string_view bytes, size_t weight);
 
   bool is_empty() const { return queue_.empty(); }
 

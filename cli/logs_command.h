@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
@@ -9,7 +10,7 @@ namespace vmsilo::cli {
 
 struct LogsFlags {
   bool follow = false;
-  int64_t lines = 100;
+  std::optional<int64_t> lines = 100;  // the last ones; all without
 };
 
 // `vmsilo logs`: what the units of one silo have said.

@@ -4,17 +4,22 @@
 
 #include <cstdint>
 #include <limits>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "cli/commands.h"
 #include "cli/logs_command.h"
 #include "cli/run_command.h"
 #include "cli/service_manager.h"
 #include "common/file.h"
 #include "common/options.h"
+#include "common/parse_number.h"
 #include "common/version.h"
 
 namespace vmsilo::cli {
@@ -83,7 +88,7 @@ Command MakeRun(RunFlags* flags) {
                         "it",
                         &flags->no_wait),
            DurationOption("timeout",
-                          "Give up if the silo has not answered by then, the "
+                          "Give up if the command has not started by then, the "
                           "time to boot included",
                           &flags->timeout),
            std::move(quiet),
@@ -100,6 +105,7 @@ Command MakeRun(RunFlags* flags) {
       .min_operands = 2,
       .max_operands = kAny,
       .completion = Completion::kSilo,
+      .completed_operands = 1,
       .run =
           [flags](const Operands& operands) {
             return RunCommand(
@@ -129,6 +135,47 @@ Command MakeControl(Verb verb, std::string name, std::string summary,
   };
 }
 
+Command MakeConsole(ConsoleFlags* flags) {
+  return Command{
+      .name = "console",
+      .operands = "NAME",
+      .summary = "look at a silo's console, and type at it",
+      .description =
+          "Connects this terminal with the silo's serial console. What it has "
+          "shown before comes first; then it is as if one sat in front of it, "
+          "until ~. is typed at the beginning of a line; ~? lists what else "
+          "there is. The silo may stop and start meanwhile.\n"
+          "\n"
+          "Several people can look at a console, and one of them types. "
+          "screen(1) and other terminal programs work on "
+          "/run/vmsilo/NAME/console as well.\n"
+          "\n"
+          "What the guest writes to the terminal is filtered as with 'vmsilo "
+          "run'; what goes to a file or a pipe is not.",
+      .options =
+          {SwitchOption("read-only", "Look on, and do not type",
+                        &flags->read_only),
+           SwitchOption("take-over", "Type in the place of whoever does now",
+                        &flags->take_over),
+           SwitchOption("raw",
+                        "Show everything that the guest writes, also what "
+                        "could harm",
+                        &flags->raw),
+           StringOption("socket", "PATH",
+                        "Connect to this socket instead of the silo's own",
+                        &flags->socket, Completion::kFile)},
+      .examples = {{"vmsilo console work", "Log in at the silo's console"},
+                   {"vmsilo console --read-only work", "Watch it boot"}},
+      .min_operands = 1,
+      .max_operands = 1,
+      .completion = Completion::kSilo,
+      .run =
+          [flags](const Operands& operands) {
+            return ConsoleCommand(operands[0], *flags);
+          },
+  };
+}
+
 }  // namespace
 
 Program MakeProgram(Flags* flags) {
@@ -149,9 +196,20 @@ Program MakeProgram(Flags* flags) {
   Option follow = SwitchOption("follow", "Go on with what is said from now on",
                                &flags->logs.follow);
   follow.short_name = 'f';
-  Option lines = NumberOption<int64_t>(
-      "lines", "N", "Show the last N lines, 100 by default; 0 is all of them",
-      &flags->logs.lines, 0, kMaxLines);
+  Option lines = {
+      .name = "lines",
+      .argument = "N",
+      .help = "Show the last N lines, 100 by default, or 'all' of them",
+      .apply = [flags](absl::string_view text) {
+        if (text == "all") {
+          flags->logs.lines = std::nullopt;
+          return absl::OkStatus();
+        }
+        const absl::StatusOr<int64_t> value =
+            ParseNumber<int64_t>(text, 0, kMaxLines);
+        if (value.ok()) flags->logs.lines = *value;
+        return value.status();
+      }};
   lines.short_name = 'n';
   program.commands = {
       Command{
@@ -175,7 +233,9 @@ Program MakeProgram(Flags* flags) {
           .summary = "show all that is known of silos",
           .description =
               "Shows what systemd, the configuration and, for root, the "
-              "hypervisor say of the silos, or of all of them.",
+              "hypervisor say of the silos, or of all of them. What the "
+              "balloon has left to the guest is known under Cloud Hypervisor "
+              "only.",
           .options = {json, config},
           .examples = {{"vmsilo status work", "One silo"}},
           .max_operands = kAny,
@@ -195,6 +255,7 @@ Program MakeProgram(Flags* flags) {
                   "a while."),
       MakeControl(Verb::kRestart, "restart", "stop silos and start them again",
                   "As 'vmsilo stop' and 'vmsilo start', one after the other."),
+      MakeConsole(&flags->console),
       Command{
           .name = "logs",
           .operands = "NAME",
@@ -205,7 +266,8 @@ Program MakeProgram(Flags* flags) {
               "group systemd-journal may read it.",
           .options = {std::move(follow), std::move(lines)},
           .examples = {{"vmsilo logs work", "The last 100 lines"},
-                       {"vmsilo logs -f work", "And those to come"}},
+                       {"vmsilo logs -f work", "And those to come"},
+                       {"vmsilo logs -f -n 0 work", "Only those to come"}},
           .min_operands = 1,
           .max_operands = 1,
           .completion = Completion::kSilo,

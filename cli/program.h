@@ -1,6 +1,7 @@
 #pragma once
 
 #include "cli/commands.h"
+#include "cli/console_command.h"
 #include "cli/logs_command.h"
 #include "cli/run_command.h"
 #include "common/options.h"
@@ -11,6 +12,7 @@ struct Flags {
   RunFlags run;
   ListFlags list;
   LogsFlags logs;
+  ConsoleFlags console;
 };
 
 // The table of `vmsilo`'s commands and options. `flags` outlives it.

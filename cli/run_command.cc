@@ -100,7 +100,7 @@ absl::Status CheckRuns(const std::string& silo) {
       (*manager)->GetUnit(layout::VmUnit(silo));
   if (!vm.ok()) return vm.status();
   if (vm->load_state == "not-found") {
-    return NoSuchSilo(silo, SiloNames(manager->get()));
+    return NoSuchSilo(silo, FindInstalled(manager->get()));
   }
   if (StateOf(*vm) == SiloState::kRunning) return absl::OkStatus();
   return absl::UnavailableError(
@@ -117,7 +117,7 @@ absl::StatusOr<UniqueFd> Connect(const std::string& silo,
   const std::unique_ptr<ServiceManager> manager = TryConnectServiceManager();
   return ExplainConnect(silo, connection.status(),
                         AskFor(manager.get(), layout::SocketUnit(silo)),
-                        SiloNames(manager.get()));
+                        FindInstalled(manager.get()));
 }
 
 absl::Status Explain(const std::string& silo, const std::string& command,

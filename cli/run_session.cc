@@ -18,6 +18,7 @@
 #include "absl/time/time.h"
 #include "cli/terminal.h"
 #include "command/client.h"
+#include "command/limits.h"
 #include "common/status.h"
 #include "common/status_macros.h"
 
@@ -26,7 +27,9 @@ namespace {
 
 using command::Stream;
 
-constexpr size_t kReadBytes = 64 * 1024;
+// All that an agent may have under way of a stream: frames that a read brings
+// whole need not be put together.
+constexpr size_t kReadBytes = command::kDefaultWindow;
 
 // A silo that runs answers in milliseconds: before this there is nothing to
 // report. Afterwards the seconds are counted.
@@ -66,13 +69,12 @@ RunSession::RunSession(EventLoop* loop, const Clock* clock, UniqueFd connection,
       out_(loop,
            {.written =
                 [this](size_t n) { session_.Consumed(Stream::kStdout, n); },
-            .failed =
-                [this](const absl::Status& error) { OnOutputFailed(error); }}),
+            .failed = [this](int error) { OnOutputFailed(error); }}),
       err_(loop,
            {.written =
                 [this](size_t n) { session_.Consumed(Stream::kStderr, n); },
             // Nobody is left who could be told; the command goes on.
-            .failed = [](const absl::Status&) {}}) {}
+            .failed = [](int) {}}) {}
 
 RunEnd RunSession::Run() {
   absl::Status status = Prepare();
@@ -108,10 +110,10 @@ absl::Status RunSession::Prepare() {
   if (options_.timeout) {
     VMSILO_ASSIGN_OR_RETURN(
         timeout_source_, loop_->AddTimer(*options_.timeout, [this] {
-          if (!session_.has_hello()) {
-            Finish(absl::DeadlineExceededError(absl::StrCat(
-                "no answer within ", absl::FormatDuration(*options_.timeout))));
-          }
+          Finish(absl::DeadlineExceededError(absl::StrCat(
+              session_.has_hello() ? "the command was not started within "
+                                   : "no answer within ",
+              absl::FormatDuration(*options_.timeout))));
           return absl::OkStatus();
         }));
   }
@@ -167,7 +169,6 @@ void RunSession::ReadConnection() {
     if (!had_hello && session_.has_hello()) {
       progress_.Clear();
       progress_source_.Reset();
-      timeout_source_.Reset();
     }
     if (!status.ok()) {
       Finish(status);
@@ -212,6 +213,7 @@ absl::Status RunSession::Update() {
 }
 
 void RunSession::OnStarted(uint32_t /*pid*/) {
+  timeout_source_.Reset();
   if (options_.start.detach) return;
   if (options_.start.tty) {
     const absl::Status raw = terminal_.Enter(stdio_.in);
@@ -239,9 +241,10 @@ void RunSession::OnTyped(absl::string_view bytes) {
 
 void RunSession::OnOutput(Stream stream, absl::string_view bytes) {
   Sink& sink = SinkOf(stream);
-  std::string text =
-      sink.is_filtered ? sink.filter.Filter(bytes) : std::string(bytes);
-  const absl::Status status = sink.output.Write(std::move(text), bytes.size());
+  const absl::Status status =
+      sink.is_filtered
+          ? sink.output.Write(sink.filter.Filter(bytes), bytes.size())
+          : sink.output.Write(bytes, bytes.size());
   if (!status.ok()) Finish(status);
 }
 
@@ -251,11 +254,13 @@ void RunSession::OnOutputEnd(Stream /*stream*/) {
 
 // The reader of our output has gone: `vmsilo run x -- yes | head -1`. The
 // command gets what it would get in a local pipe.
-void RunSession::OnOutputFailed(const absl::Status& error) {
-  if (error.code() != ErrnoStatus(EPIPE, "").code()) {
+void RunSession::OnOutputFailed(int error) {
+  if (error != EPIPE) {
+    const absl::Status status =
+        ErrnoStatus(error, "write the command's output");
     // Also after the command's end: not all of its output has arrived.
-    if (end_.status.ok()) end_.status = error;
-    Finish(error);
+    if (end_.status.ok()) end_.status = status;
+    Finish(status);
     return;
   }
   if (is_finished_) return;
@@ -309,6 +314,7 @@ void RunSession::Finish(absl::Status status) {
   is_finished_ = true;
   if (end_.status.ok()) end_.status = std::move(status);
   connection_source_.Reset();
+  timeout_source_.Reset();
 }
 
 }  // namespace vmsilo::cli

@@ -28,7 +28,7 @@ struct RunOptions {
   bool filter = true;          // what the guest writes to a terminal
   bool reads_stdin = true;     // otherwise the command's input is empty
   bool shows_progress = true;  // if standard error is a terminal
-  // For the agent to answer; the whole boot lies in it.
+  // For the command to start, or to be refused; the whole boot lies in it.
   std::optional<absl::Duration> timeout;
 };
 
@@ -84,7 +84,7 @@ class RunSession : private command::ClientSession::Handler {
   absl::Status OnProgress();
   absl::Status Update();
   void OnTyped(absl::string_view bytes);
-  void OnOutputFailed(const absl::Status& error);
+  void OnOutputFailed(int error);
   void ReadConnection();
   void WriteConnection();
   void Finish(absl::Status status);

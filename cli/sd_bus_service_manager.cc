@@ -1,7 +1,6 @@
 #include "cli/sd_bus_service_manager.h"
 
 #include <errno.h>
-#include <sys/wait.h>
 #include <systemd/sd-bus.h>
 #include <unistd.h>
 
@@ -13,17 +12,16 @@
 #include <set>
 #include <string>
 #include <utility>
-#include <variant>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "cli/service_manager.h"
+#include "cli/unit_properties.h"
 #include "common/status.h"
 #include "common/status_macros.h"
 
@@ -67,171 +65,6 @@ struct BusError {
   sd_bus_error error = SD_BUS_ERROR_NULL;
 };
 
-absl::StatusCode CodeOf(absl::string_view name) {
-  struct Row {
-    absl::string_view name;
-    absl::StatusCode code;
-  };
-  static constexpr Row kRows[] = {
-      {"org.freedesktop.systemd1.NoSuchUnit", absl::StatusCode::kNotFound},
-      {"org.freedesktop.DBus.Error.AccessDenied",
-       absl::StatusCode::kPermissionDenied},
-      {"org.freedesktop.DBus.Error.InteractiveAuthorizationRequired",
-       absl::StatusCode::kPermissionDenied},
-      {"org.freedesktop.DBus.Error.ServiceUnknown",
-       absl::StatusCode::kUnavailable},
-      {"org.freedesktop.DBus.Error.NameHasNoOwner",
-       absl::StatusCode::kUnavailable},
-      {"org.freedesktop.DBus.Error.Disconnected",
-       absl::StatusCode::kUnavailable},
-      {"org.freedesktop.DBus.Error.NoReply",
-       absl::StatusCode::kDeadlineExceeded},
-      {"org.freedesktop.DBus.Error.Timeout",
-       absl::StatusCode::kDeadlineExceeded},
-      {"org.freedesktop.DBus.Error.UnknownObject", absl::StatusCode::kNotFound},
-  };
-  for (const Row& row : kRows) {
-    if (name == row.name) return row.code;
-  }
-  // On a machine that systemd does not run the bus tries to start it.
-  if (absl::StartsWith(name, "org.freedesktop.DBus.Error.Spawn.")) {
-    return absl::StatusCode::kUnavailable;
-  }
-  if (absl::StartsWith(name, "org.freedesktop.systemd1.")) {
-    return absl::StatusCode::kFailedPrecondition;
-  }
-  return absl::StatusCode::kUnknown;
-}
-
-absl::Status ToStatus(int r, const sd_bus_error& error) {
-  if (error.name == nullptr) return ErrnoStatus(-r, "system bus");
-  const absl::StatusCode code = CodeOf(error.name);
-  const absl::string_view text =
-      error.message != nullptr ? error.message : error.name;
-  if (code == absl::StatusCode::kUnavailable) {
-    return absl::UnavailableError(
-        absl::StrCat("systemd does not answer on the system bus: ", text));
-  }
-  return absl::Status(code, text);
-}
-
-absl::Status Malformed() {
-  return absl::DataLossError("systemd gave an answer of an unknown form");
-}
-
-using Value = std::variant<std::string, uint64_t, int64_t>;
-using Properties = std::map<std::string, Value>;
-
-// The basic values of an a{sv}; others are skipped.
-absl::StatusOr<Properties> ReadProperties(sd_bus_message* message) {
-  Properties out;
-  if (sd_bus_message_enter_container(message, 'a', "{sv}") < 0) {
-    return Malformed();
-  }
-  for (;;) {
-    const int more = sd_bus_message_enter_container(message, 'e', "sv");
-    if (more < 0) return Malformed();
-    if (more == 0) break;
-    const char* key = nullptr;
-    char type = 0;
-    const char* contents = nullptr;
-    if (sd_bus_message_read(message, "s", &key) < 0 ||
-        sd_bus_message_peek_type(message, &type, &contents) < 0 ||
-        type != 'v' || contents == nullptr) {
-      return Malformed();
-    }
-    const absl::string_view signature = contents;
-    if (signature == "s" || signature == "o") {
-      const char* value = nullptr;
-      if (sd_bus_message_read(message, "v", contents, &value) < 0) {
-        return Malformed();
-      }
-      out[key] = std::string(value);
-    } else if (signature == "t") {
-      uint64_t value = 0;
-      if (sd_bus_message_read(message, "v", "t", &value) < 0) {
-        return Malformed();
-      }
-      out[key] = value;
-    } else if (signature == "u") {
-      uint32_t value = 0;
-      if (sd_bus_message_read(message, "v", "u", &value) < 0) {
-        return Malformed();
-      }
-      out[key] = uint64_t{value};
-    } else if (signature == "i") {
-      int32_t value = 0;
-      if (sd_bus_message_read(message, "v", "i", &value) < 0) {
-        return Malformed();
-      }
-      out[key] = int64_t{value};
-    } else if (signature == "b") {
-      int value = 0;
-      if (sd_bus_message_read(message, "v", "b", &value) < 0) {
-        return Malformed();
-      }
-      out[key] = uint64_t{value != 0};
-    } else if (signature == "(ss)" && absl::string_view(key) == "LoadError") {
-      const char* name = nullptr;
-      const char* text = nullptr;
-      if (sd_bus_message_read(message, "v", "(ss)", &name, &text) < 0) {
-        return Malformed();
-      }
-      out[key] = std::string(text);
-    } else if (sd_bus_message_skip(message, "v") < 0) {
-      return Malformed();
-    }
-    if (sd_bus_message_exit_container(message) < 0) return Malformed();
-  }
-  if (sd_bus_message_exit_container(message) < 0) return Malformed();
-  return out;
-}
-
-template <typename T>
-std::optional<T> Get(const Properties& properties, const char* key) {
-  const auto it = properties.find(key);
-  if (it == properties.end()) return std::nullopt;
-  if (const T* value = std::get_if<T>(&it->second)) return *value;
-  return std::nullopt;
-}
-
-UnitState ToUnitState(absl::string_view name, const Properties& properties) {
-  const auto text = [&properties](const char* key) {
-    return Get<std::string>(properties, key).value_or("");
-  };
-  UnitState state;
-  state.name = std::string(name);
-  state.load_state = text("LoadState");
-  state.load_error = text("LoadError");
-  state.active_state = text("ActiveState");
-  state.sub_state = text("SubState");
-  state.result = text("Result");
-  state.status_text = text("StatusText");
-  state.fragment = text("FragmentPath");
-  state.needs_reload = Get<uint64_t>(properties, "NeedDaemonReload") == 1;
-  const std::optional<int64_t> code = Get<int64_t>(properties, "ExecMainCode");
-  const std::optional<int64_t> status =
-      Get<int64_t>(properties, "ExecMainStatus");
-  if (status && code == CLD_EXITED) {
-    state.exit_status = static_cast<int>(*status);
-  }
-  if (status && (code == CLD_KILLED || code == CLD_DUMPED)) {
-    state.exit_signal = static_cast<int>(*status);
-  }
-  const std::optional<uint64_t> pid = Get<uint64_t>(properties, "MainPID");
-  if (pid && *pid != 0) state.main_pid = static_cast<int32_t>(*pid);
-  // All ones is systemd's "not known".
-  const std::optional<uint64_t> memory =
-      Get<uint64_t>(properties, "MemoryCurrent");
-  if (memory && *memory != UINT64_MAX) state.memory_bytes = memory;
-  const std::optional<uint64_t> since =
-      Get<uint64_t>(properties, "ActiveEnterTimestamp");
-  if (since && *since != 0 && state.active_state == "active") {
-    state.active_since = absl::FromUnixMicros(static_cast<int64_t>(*since));
-  }
-  return state;
-}
-
 const char* MethodOf(Verb verb) {
   switch (verb) {
     case Verb::kStart:
@@ -267,7 +100,8 @@ class SdBusServiceManager : public ServiceManager {
     }
     VMSILO_ASSIGN_OR_RETURN(Message reply, Call(call.get()));
     const char* path = nullptr;
-    if (sd_bus_message_read(reply.get(), "o", &path) < 0) return Malformed();
+    if (sd_bus_message_read(reply.get(), "o", &path) < 0)
+      return MalformedAnswer();
 
     Message get;
     VMSILO_ASSIGN_OR_RETURN(get, NewCall(path, kProperties, "GetAll"));
@@ -278,9 +112,7 @@ class SdBusServiceManager : public ServiceManager {
     }
     Message all;
     VMSILO_ASSIGN_OR_RETURN(all, Call(get.get()));
-    VMSILO_ASSIGN_OR_RETURN(const Properties properties,
-                            ReadProperties(all.get()));
-    return ToUnitState(name, properties);
+    return ReadUnitState(name, all.get());
   }
 
   absl::StatusOr<std::vector<UnitState>> GetUnits(
@@ -290,7 +122,7 @@ class SdBusServiceManager : public ServiceManager {
     VMSILO_ASSIGN_OR_RETURN(Message reply, Call(call.get()));
     std::map<std::string, UnitState> found;
     if (sd_bus_message_enter_container(reply.get(), 'a', "(ssssssouso)") < 0) {
-      return Malformed();
+      return MalformedAnswer();
     }
     for (;;) {
       const char* name = nullptr;
@@ -300,7 +132,7 @@ class SdBusServiceManager : public ServiceManager {
       const int more = sd_bus_message_read(
           reply.get(), "(ssssssouso)", &name, nullptr, &load, &active, &sub,
           nullptr, nullptr, nullptr, nullptr, nullptr);
-      if (more < 0) return Malformed();
+      if (more < 0) return MalformedAnswer();
       if (more == 0) break;
       found[name] = UnitState{.name = name,
                               .load_state = load,
@@ -368,7 +200,7 @@ class SdBusServiceManager : public ServiceManager {
     const int r =
         sd_bus_call(bus_.get(), call, absl::ToInt64Microseconds(kCallTimeout),
                     &error.error, &reply);
-    if (r < 0) return ToStatus(r, error.error);
+    if (r < 0) return BusErrorStatus(r, error.error);
     return Message(reply);
   }
 
@@ -393,20 +225,20 @@ class SdBusServiceManager : public ServiceManager {
     VMSILO_RETURN_IF_ERROR(AppendStrings(call.get(), patterns));
     VMSILO_ASSIGN_OR_RETURN(Message reply, Call(call.get()));
     if (sd_bus_message_enter_container(reply.get(), 'a', element) < 0) {
-      return Malformed();
+      return MalformedAnswer();
     }
     const std::string inner(element + 1,
                             std::char_traits<char>::length(element) - 2);
     for (;;) {
       const int more =
           sd_bus_message_enter_container(reply.get(), 'r', inner.c_str());
-      if (more < 0) return Malformed();
+      if (more < 0) return MalformedAnswer();
       if (more == 0) return absl::OkStatus();
       const char* name = nullptr;
       if (sd_bus_message_read(reply.get(), "s", &name) < 0 ||
           sd_bus_message_skip(reply.get(), inner.c_str() + 1) < 0 ||
           sd_bus_message_exit_container(reply.get()) < 0) {
-        return Malformed();
+        return MalformedAnswer();
       }
       const absl::string_view path = name;
       const size_t slash = path.rfind('/');
@@ -456,7 +288,8 @@ class SdBusServiceManager : public ServiceManager {
     if (r < 0) return ErrnoStatus(-r, MethodOf(verb));
     VMSILO_ASSIGN_OR_RETURN(Message reply, Call(call.get()));
     const char* job = nullptr;
-    if (sd_bus_message_read(reply.get(), "o", &job) < 0) return Malformed();
+    if (sd_bus_message_read(reply.get(), "o", &job) < 0)
+      return MalformedAnswer();
     return std::string(job);
   }
 

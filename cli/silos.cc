@@ -1,6 +1,7 @@
 #include "cli/silos.h"
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -9,6 +10,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "cli/explain.h"
 #include "cli/service_manager.h"
 #include "common/escape.h"
 #include "common/status_macros.h"
@@ -67,10 +69,16 @@ absl::StatusOr<std::vector<std::string>> FindSilos(ServiceManager* manager) {
   return names;
 }
 
-std::vector<std::string> SiloNames(ServiceManager* manager) {
-  if (manager == nullptr) return {};
+InstalledSilos FindInstalled(ServiceManager* manager) {
+  InstalledSilos installed;
+  if (manager == nullptr) return installed;
   absl::StatusOr<std::vector<std::string>> names = FindSilos(manager);
-  return names.ok() ? *std::move(names) : std::vector<std::string>();
+  if (names.ok()) installed.names = *std::move(names);
+  const absl::StatusOr<UnitState> error =
+      manager->GetUnit(layout::kConfigurationErrorUnit);
+  installed.is_configuration_broken =
+      error.ok() && error->load_state == "loaded";
+  return installed;
 }
 
 }  // namespace vmsilo::cli

@@ -6,6 +6,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "cli/explain.h"
 #include "cli/service_manager.h"
 
 namespace vmsilo::cli {
@@ -24,6 +25,6 @@ absl::StatusOr<std::vector<std::string>> FindSilos(ServiceManager* manager);
 
 // The same for a message, which does without: empty on failure and for a null
 // `manager`.
-std::vector<std::string> SiloNames(ServiceManager* manager);
+InstalledSilos FindInstalled(ServiceManager* manager);
 
 }  // namespace vmsilo::cli

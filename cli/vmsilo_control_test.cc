@@ -33,10 +33,7 @@ class ControlTest : public ::testing::Test {
                   "--nopidfile", "--print-address=1",
                   "--address=" + address_}}));
     bus_->ReadStdoutUntil("unix:");
-    systemd_ = std::make_unique<ChildProcess>(
-        ChildProcess::Start({.argv = {Runfile("cli/testing/fake_systemd")},
-                             .environment = environment_}));
-    systemd_->ReadStdoutUntil("ready");
+    StartSystemd({});
     config_ = dir_.Write("vmsilo.toml", R"(
 user = "root"
 [vms.work]
@@ -49,6 +46,14 @@ color = "blue"
 hypervisor = "qemu"
 gpu = false
 )");
+  }
+
+  void StartSystemd(std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), Runfile("cli/testing/fake_systemd"));
+    systemd_.reset();
+    systemd_ = std::make_unique<ChildProcess>(ChildProcess::Start(
+        {.argv = std::move(arguments), .environment = environment_}));
+    systemd_->ReadStdoutUntil("ready");
   }
 
   ChildProcess Start(std::vector<std::string> arguments) {
@@ -180,6 +185,25 @@ TEST_F(ControlTest, RunAsksWhyNobodyListens) {
   const auto idle = Run({"run", "--no-wait", "idle", "--", "true"});
   EXPECT_EQ(idle.exit_code, 125);
   EXPECT_THAT(idle.err, HasSubstr("is stopped"));
+}
+
+TEST_F(ControlTest, SaysThatABrokenConfigurationTookTheUnits) {
+  StartSystemd({"broken-configuration"});
+  for (const std::vector<std::string>& command :
+       std::vector<std::vector<std::string>>{{"run", "work", "--", "true"},
+                                             {"run", "wrok", "--", "true"}}) {
+    const auto result = Run(command);
+    EXPECT_EQ(result.exit_code, 125);
+    EXPECT_THAT(result.err, AllOf(HasSubstr("the configuration has errors"),
+                                  Not(HasSubstr("did you mean"))));
+  }
+}
+
+TEST_F(ControlTest, LogsAreOfSilosThatThereAre) {
+  const auto result = Run({"logs", "wrok"});
+  EXPECT_EQ(result.exit_code, 69);
+  EXPECT_THAT(result.err, HasSubstr("no silo 'wrok'; did you mean 'work'?"));
+  EXPECT_EQ(result.out, "");
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 // `vmsilo run` as it is shipped, against a made-up agent in another process:
-// every way in which a session can go, in pipes and on a terminal.
+// every way in which a session can go, in pipes and on a terminal. One file, as
+// all of it is one program's behaviour over one fixture.
 
 #include <fcntl.h>
 #include <poll.h>
@@ -96,6 +97,15 @@ TEST_F(RunTest, HasTheCommandsExitStatus) {
   EXPECT_EQ(Run({}, {"exit", "7"}).err, "");
 }
 
+TEST_F(RunTest, TakesNoSignalThatIsNone) {
+  StartAgent();
+  for (const char* signal : {"0", "65", "200"}) {
+    const auto result = Run({}, {"kill", signal});
+    EXPECT_EQ(result.exit_code, 125) << signal;
+    EXPECT_THAT(result.err, HasSubstr("no such signal"));
+  }
+}
+
 TEST_F(RunTest, SaysWhyACommandDidNotStart) {
   StartAgent();
   auto result = Run({}, {"error", "7"});
@@ -186,6 +196,17 @@ TEST_F(RunTest, SaysThatTheDiskIsFull) {
   EXPECT_THAT(result.err, HasSubstr("No space left"));
 }
 
+TEST_F(RunTest, AnOutputThatIsClosedIsAnError) {
+  StartAgent();
+  std::vector<std::string> argv = {"/bin/sh", "-c", "exec \"$@\" >&-", "sh"};
+  for (std::string& word : Argv({}, {"flood", "1000000000"})) {
+    argv.push_back(std::move(word));
+  }
+  const auto result = RunProcess(argv);
+  EXPECT_EQ(result.exit_code, 125);
+  EXPECT_THAT(result.err, HasSubstr("Bad file descriptor"));
+}
+
 TEST_F(RunTest, PassesSignals) {
   StartAgent();
   for (const int signo : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1}) {
@@ -268,6 +289,13 @@ TEST_F(RunTest, SilenceBeforeHello) {
   const auto interrupted = child.Wait();
   EXPECT_TRUE(interrupted.exit_code == 128 + SIGINT ||
               interrupted.signal == SIGINT);
+}
+
+TEST_F(RunTest, SilenceAfterHello) {
+  StartAgent("hello");
+  const auto result = Run({"--timeout", "50ms"}, {"true"});
+  EXPECT_EQ(result.exit_code, 125);
+  EXPECT_THAT(result.err, HasSubstr("was not started within 50ms"));
 }
 
 TEST_F(RunTest, NobodyThere) {

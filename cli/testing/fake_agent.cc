@@ -5,7 +5,8 @@
 //   fake_agent SOCKET [MODE]
 //
 // prints "ready" when it listens. MODE is what it does before HELLO: "serve",
-// the default, "silent", "close", "garbage", "refuse" (an ERROR frame).
+// the default, "silent", "close", "garbage", "refuse" (an ERROR frame), "hello"
+// (and nothing after it).
 
 #include <poll.h>
 #include <signal.h>
@@ -213,7 +214,10 @@ int Main(int argc, char** argv) {
     if (poll(&poll_fd, 1, -1) < 0) return 71;
     absl::StatusOr<UniqueFd> connection = Accept(listener->get());
     if (!connection.ok()) continue;
-    if (mode == "silent") {
+    if (mode == "silent" || mode == "hello") {
+      std::string bytes;
+      if (mode == "hello") command::AppendFrame(command::Hello{}, &bytes);
+      (void)!write(connection->get(), bytes.data(), bytes.size());
       kept.push_back(*std::move(connection));
     } else if (mode == "garbage") {
       (void)!write(connection->get(), "SSH-2.0-OpenSSH_9.2\r\n", 21);

@@ -1,6 +1,7 @@
 // A made-up service manager on the bus of DBUS_SYSTEM_BUS_ADDRESS, as far as
 // `vmsilo` speaks to one. What a job leads to follows from the unit's name;
-// prints "ready" when it is on the bus.
+// prints "ready" when it is on the bus. With an argument, its generator has met
+// a broken configuration while the silo "work" was running.
 
 #include <fnmatch.h>
 #include <stdio.h>
@@ -240,14 +241,19 @@ const sd_bus_vtable kServiceTable[] = {
     SD_BUS_VTABLE_END,
 };
 
-int Main() {
+int Main(bool is_configuration_broken) {
   World world;
   Unit& work = Add(&world, "vmsilo-work-vm.service");
   work.active = "active";
   work.sub = "running";
-  Unit& socket = Add(&world, "vmsilo-work.socket");
-  socket.active = "active";
-  socket.sub = "listening";
+  if (is_configuration_broken) {
+    work.load = "not-found";
+    Add(&world, "vmsilo-configuration-error.service").active = "failed";
+  } else {
+    Unit& socket = Add(&world, "vmsilo-work.socket");
+    socket.active = "active";
+    socket.sub = "listening";
+  }
   for (const char* name :
        {"vmsilo-idle-vm.service", "vmsilo-broken-vm.service",
         "vmsilo-forbidden-vm.service", "vmsilo-hanging-vm.service",
@@ -291,4 +297,4 @@ int Main() {
 }  // namespace
 }  // namespace vmsilo::cli
 
-int main() { return vmsilo::cli::Main(); }
+int main(int argc, char**) { return vmsilo::cli::Main(argc > 1); }

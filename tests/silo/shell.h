@@ -27,12 +27,20 @@ Outcome Shell(const std::string& command,
 Outcome AsDesk(const std::string& command,
                absl::Duration deadline = absl::Seconds(60));
 
-// For EXPECT_TRUE: whether `command` succeeds now, or within `deadline`. What
-// it printed is in the message.
+// For EXPECT_TRUE: whether `command` succeeds now. What it printed is in the
+// message.
 testing::AssertionResult Succeeds(const std::string& command,
                                   absl::Duration deadline = absl::Seconds(60));
+
+// The same within `deadline`, for what depends on units: it is tried again
+// whenever systemd says that something has changed.
 testing::AssertionResult SucceedsWithin(
     const std::string& command, absl::Duration deadline = absl::Seconds(30));
+
+// Whether there is a file `path` within `deadline`, in whatever directories
+// that are made until then.
+testing::AssertionResult AppearsWithin(
+    const std::string& path, absl::Duration deadline = absl::Seconds(30));
 
 // `text` as one word of a shell.
 std::string ShellQuoted(absl::string_view text);

@@ -1,0 +1,20 @@
+#pragma once
+
+#include <string>
+
+#include "absl/status/status.h"
+
+namespace vmsilo::cli {
+
+// `vmsilo console`'s options.
+struct ConsoleFlags {
+  bool read_only = false;
+  bool take_over = false;
+  bool raw = false;
+  std::string socket;  // instead of the silo's own
+};
+
+// Connects the person with the silo's console until the person leaves.
+absl::Status ConsoleCommand(const std::string& silo, const ConsoleFlags& flags);
+
+}  // namespace vmsilo::cli
