@@ -337,6 +337,17 @@ void Checker::CheckOptions(const Vm& vm) {
     Error(At(vm, "memoryGuaranteed"),
           absl::StrCat("more than the silo's memory, ", FormatSize(vm.memory)));
   }
+  if (vm.console.mode != ConsoleMode::kRelay) {
+    for (const absl::string_view key : {"scrollback", "log"}) {
+      const bool is_wanted =
+          key == "log" ? vm.console.log.has_value()
+                       : IsSet(tree_, {"vms", vm.name, "console", key});
+      if (!is_wanted) continue;
+      Error(Locate(tree_, {"vms", vm.name, "console", key}),
+            absl::StrCat("a console with mode = \"", ToString(vm.console.mode),
+                         "\" has no ", key, "; set mode = \"relay\""));
+    }
+  }
   if (vm.gpu && !vm.gpu->wayland && !vm.gpu->opengl) {
     Error(At(vm, "gpu"),
           "graphics without wayland and opengl are none; set gpu = false");

@@ -198,6 +198,23 @@ struct SizeCodec {
   }
 };
 
+// A size that a program takes, within its limits.
+template <uint64_t kMin, uint64_t kMax>
+struct LimitedSizeCodec : SizeCodec {
+  static bool Read(Reader& reader, const Value& value, Bytes* out) {
+    const std::string* text = value.AsString();
+    const absl::StatusOr<Bytes> size =
+        text == nullptr ? absl::InvalidArgumentError("") : ParseSize(*text);
+    if (!size.ok() || size->count() < kMin || size->count() > kMax) {
+      return reader.Expected(
+          value, absl::StrCat("a size between ", SizeCodec::Print(Bytes(kMin)),
+                              " and ", SizeCodec::Print(Bytes(kMax))));
+    }
+    *out = *size;
+    return true;
+  }
+};
+
 // A guest's memory. The prototype has numbers, of MiB.
 struct MemoryCodec {
   using Type = Bytes;
@@ -324,7 +341,10 @@ struct ShortTableCodec {
     if (value.is_table()) return TableCodec<S>::Read(reader, value, out);
     if (value.AsString() == nullptr) {
       return reader.Expected(
-          value, absl::StrCat("a ", Codec::kShape.name, " or a table"));
+          value,
+          Codec::kShape.words.empty()
+              ? absl::StrCat("a ", Codec::kShape.name, " or a table")
+              : absl::StrCat(OneOf(Codec::kShape.words), ", or a table"));
     }
     return Codec::Read(reader, value, &(out->*kMember));
   }

@@ -211,6 +211,34 @@ struct UnitSetting {
 // Raw settings for one unit, by section, in byte order of section and key.
 using UnitSettings = std::map<std::string, std::vector<UnitSetting>>;
 
+// `vms.NAME.console.log`. `log = true` is this with its defaults.
+struct ConsoleLog {
+  Bytes max_size = MiB(10);
+  uint32_t max_backups = 4;
+  bool timestamps = false;
+
+  friend bool operator==(const ConsoleLog&, const ConsoleLog&) = default;
+};
+
+// What vmsilo-console-relay takes for these.
+inline constexpr Bytes kMinConsoleScrollback = KiB(4);
+inline constexpr Bytes kMaxConsoleScrollback = MiB(256);
+inline constexpr Bytes kMinConsoleLogSize = KiB(4);
+inline constexpr uint32_t kMaxConsoleLogBackups = 100;
+// More is a misprint. The relay has no limit of its own.
+inline constexpr Bytes kMaxConsoleLogSize = GiB(1024);
+
+// `vms.NAME.console`.
+struct Console {
+  ConsoleMode mode = ConsoleMode::kRelay;
+  // The rest is the relay's.
+  Bytes scrollback = MiB(1);
+  // Absent for `log = false`.
+  std::optional<ConsoleLog> log;
+
+  friend bool operator==(const Console&, const Console&) = default;
+};
+
 // One silo: `vms.NAME`.
 struct Vm {
   std::string name;
@@ -252,7 +280,7 @@ struct Vm {
   std::vector<UsbDevice> usb_devices;
   std::vector<PciDevice> pci_devices;
   VmTray tray;
-  ConsoleMode console = ConsoleMode::kRelay;
+  Console console;
   // For the hypervisor, after all others.
   std::vector<std::string> extra_args;
   // `units`, by the unit's short name ("vm", "gpu"); Config::units has them

@@ -34,7 +34,7 @@ TEST(ExamplesTest, TheDemoHasTwoPlainSilos) {
   ASSERT_THAT(result.config->vms, SizeIs(2));
   for (const Vm& vm : result.config->vms) {
     EXPECT_EQ(vm.hypervisor, Hypervisor::kQemu);
-    EXPECT_EQ(vm.console, ConsoleMode::kFile);
+    EXPECT_EQ(vm.console.mode, ConsoleMode::kFile);
     EXPECT_FALSE(vm.gpu.has_value());
     EXPECT_FALSE(vm.sound.enabled());
     EXPECT_FALSE(vm.tray.enable);

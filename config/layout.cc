@@ -115,6 +115,12 @@ std::string ConsolePty(absl::string_view vm) {
 std::string ConsoleViewersSocket(absl::string_view vm) {
   return absl::StrCat(ConsoleDir(vm), "/viewers.socket");
 }
+std::string ConsoleLogDirBelowLog(absl::string_view vm) {
+  return absl::StrCat("vmsilo/", vm, "/console");
+}
+std::string ConsoleLog(absl::string_view vm) {
+  return absl::StrCat("/var/log/", ConsoleLogDirBelowLog(vm), "/console.log");
+}
 std::string Console(absl::string_view vm) {
   return absl::StrCat(RuntimeDir(vm), "/console");
 }

@@ -80,6 +80,11 @@ std::string ConsoleBackendSocket(absl::string_view vm);
 std::string ConsolePty(absl::string_view vm);
 // Where `vmsilo console` connects.
 std::string ConsoleViewersSocket(absl::string_view vm);
+// What a guest has written to its console, if that is kept: the desktop
+// user's, with older files beside it as ConsoleLog().1 and so on.
+std::string ConsoleLog(absl::string_view vm);
+// Its directory below /var/log, for LogsDirectory=.
+std::string ConsoleLogDirBelowLog(absl::string_view vm);
 // /run/vmsilo/NAME/console, a link to ConsolePty().
 std::string Console(absl::string_view vm);
 

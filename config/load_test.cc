@@ -176,6 +176,35 @@ sharedDirectories = { a = "/a", music = { path = "/m", cache = "never" } }
   EXPECT_EQ(config.vms[3].shared_directories[2].cache, CachePolicy::kNever);
 }
 
+TEST(LoadTest, AConsoleIsAModeOrATable) {
+  const Config toml = Good(R"(
+[vms.a]
+[vms.b]
+console = "file"
+[vms.c]
+console = { scrollback = "4M", log = true }
+[vms.d]
+console.log = { maxSize = "1M", maxBackups = 0, timestamps = true }
+[vms.e]
+console = { mode = "off", log = false }
+)");
+  EXPECT_EQ(toml.vms[0].console, Console());
+  EXPECT_EQ(toml.vms[1].console, (Console{.mode = ConsoleMode::kFile}));
+  EXPECT_EQ(toml.vms[2].console,
+            (Console{.scrollback = MiB(4), .log = ConsoleLog()}));
+  EXPECT_EQ(
+      toml.vms[3].console,
+      (Console{.log = ConsoleLog{
+                   .max_size = MiB(1), .max_backups = 0, .timestamps = true}}));
+  EXPECT_EQ(toml.vms[4].console, (Console{.mode = ConsoleMode::kOff}));
+  const LoadResult json = FromJson(R"({"user":"alice","vms":{"a":{},
+"b":{"console":"file"},"c":{"console":{"scrollback":"4M","log":true}},
+"d":{"console":{"log":{"maxSize":"1M","maxBackups":0,"timestamps":true}}},
+"e":{"console":{"mode":"off","scrollback":null,"log":null}}}})");
+  ASSERT_TRUE(json.ok()) << testing::PrintToString(Texts(json));
+  EXPECT_EQ(*json.config, toml);
+}
+
 TEST(LoadTest, DerivedNamesAreStableAndFit) {
   const Config config = Good(R"(
 [vms.banking.network.interfaces.internal]
@@ -455,6 +484,26 @@ INSTANTIATE_TEST_SUITE_P(
          "[vms.a]\ngpu = { wayland = false, opengl = false }\n",
          "3:1: error: vms.a.gpu: graphics without wayland and opengl are "
          "none; set gpu = false"},
+        {"LogWithoutRelay",
+         "[vms.a]\nconsole = { mode = \"file\", log = true }\n",
+         "3:28: error: vms.a.console.log: a console with mode = \"file\" has "
+         "no log; set mode = \"relay\""},
+        {"ScrollbackWithoutConsole",
+         "[vms.a]\nconsole = { mode = \"off\", scrollback = \"1M\" }\n",
+         "3:27: error: vms.a.console.scrollback: a console with mode = "
+         "\"off\" has no scrollback; set mode = \"relay\""},
+        {"ScrollbackTooLarge", "[vms.a]\nconsole.scrollback = \"257M\"\n",
+         "3:22: error: vms.a.console.scrollback: expected a size between "
+         "\"4K\" and \"256M\", not '257M'"},
+        {"LogTooSmall", "[vms.a]\nconsole.log.maxSize = \"4095B\"\n",
+         "3:23: error: vms.a.console.log.maxSize: expected a size between "
+         "\"4K\" and \"1T\", not '4095B'"},
+        {"TooManyBackups", "[vms.a]\nconsole.log.maxBackups = 101\n",
+         "3:26: error: vms.a.console.log.maxBackups: expected an integer "
+         "between 0 and 100, not 101"},
+        {"ConsoleOfNoKind", "[vms.a]\nconsole = 1\n",
+         "3:11: error: vms.a.console: expected \"relay\", \"file\" or "
+         "\"off\", or a table, not 1"},
         {"TooMuchGuaranteed",
          "[vms.a]\nmemory = \"1G\"\nmemoryGuaranteed = 1025\n",
          "4:1: error: vms.a.memoryGuaranteed: more than the silo's memory, "

@@ -390,6 +390,62 @@ struct TableOf<VmTray> {
 };
 
 template <>
+struct TableOf<ConsoleLog> {
+  static constexpr Option kOptions[] = {
+      Opt<&ConsoleLog::max_size, LimitedSizeCodec<kMinConsoleLogSize.count(),
+                                                  kMaxConsoleLogSize.count()>>(
+          "maxSize",
+          "When the file has this size, 4K or more, it becomes a backup and "
+          "another one is begun."),
+      Opt<&ConsoleLog::max_backups, IntegerCodec<0, kMaxConsoleLogBackups>>(
+          "maxBackups",
+          "How many backups to keep: `console.log.1` is the newest. With 0, "
+          "the file is emptied when it is full."),
+      Opt<&ConsoleLog::timestamps, BoolCodec>(
+          "timestamps", "Put the time in UTC before each line."),
+  };
+  static constexpr TableSchema kTable = {
+      "vms.NAME.console.log",
+      "What the guest writes to its console, byte for byte, in "
+      "`/var/log/vmsilo/NAME/console/console.log`, for the desktop user and "
+      "root. `vmsilo console --log NAME` shows it, and leaves out what could "
+      "harm a terminal. `true` stands for these defaults, `false` for no log. "
+      "A silo's log stays when the silo is removed.",
+      kOptions};
+};
+
+template <>
+struct TableOf<Console> {
+  static constexpr Option kOptions[] = {
+      Opt<&Console::mode, WordCodec<ConsoleMode>>(
+          "mode",
+          "Where the console goes. `relay`: to a terminal, "
+          "`/run/vmsilo/NAME/console`, and to `vmsilo console NAME`. `file`: "
+          "to a file for the desktop user to read, "
+          "`/run/vmsilo/NAME/vm/console/console.log`; that is for tests: it "
+          "is in memory and grows without a limit until the silo stops. "
+          "`off`: nowhere."),
+      Opt<&Console::scrollback,
+          LimitedSizeCodec<kMinConsoleScrollback.count(),
+                           kMaxConsoleScrollback.count()>>(
+          "scrollback",
+          "How much of what the guest has written is kept in memory, for "
+          "those who look at the console later: from 4K to 256M. A new size "
+          "counts from the silo's next start."),
+      Opt<&Console::log, SwitchCodec<ConsoleLog>>(
+          "log", "Whether what the guest writes is kept in files, too."),
+  };
+  static constexpr TableSchema kTable = {
+      "vms.NAME.console",
+      "The silo's serial console. A plain string is its `mode`. `scrollback` "
+      "and `log` are for the mode `relay`.",
+      kOptions};
+};
+
+using ConsoleCodec =
+    ShortTableCodec<Console, &Console::mode, WordCodec<ConsoleMode>>;
+
+template <>
 struct TableOf<Vm> {
   static constexpr Option kOptions[] = {
       Opt<&Vm::description, Line>("description",
@@ -451,13 +507,9 @@ struct TableOf<Vm> {
       Opt<&Vm::pci_devices, ListCodec<PciDeviceCodec>>(
           "pciDevices", "PCI devices that belong to the silo."),
       Opt<&Vm::tray, TableCodec<VmTray>>("tray", "The silo's tray."),
-      Opt<&Vm::console, WordCodec<ConsoleMode>>(
-          "console",
-          "Where the serial console goes: to a terminal, "
-          "`/run/vmsilo/NAME/console`, to a file for the desktop user to "
-          "read, `/run/vmsilo/NAME/vm/console/console.log`, or nowhere. The "
-          "file is for tests: it is in memory and grows without a limit until "
-          "the silo stops."),
+      Opt<&Vm::console, ConsoleCodec>(
+          "console", "The silo's serial console, or only its `mode`.",
+          {.default_doc = "`\"relay\"`"}),
       Opt<&Vm::cid, IntegerCodec<3, 0xfffffffe>>(
           "cid", "The silo's vsock address.",
           {.default_doc = "see `cidAssignment`"}),

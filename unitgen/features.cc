@@ -8,7 +8,7 @@ namespace vmsilo::unitgen {
 using config::Hypervisor;
 
 bool HasConsoleRelay(const config::Vm& vm) {
-  return vm.console == config::ConsoleMode::kRelay;
+  return vm.console.mode == config::ConsoleMode::kRelay;
 }
 
 bool ConsoleRelayListens(const config::Vm& vm) {

@@ -243,12 +243,33 @@ TEST(GenerateTest, TheUserReachesTheConsoleAndNoOtherSocket) {
                     HasSubstr("=a+ /run/vmsilo/work/vm/console - - - - "
                               "user:1000:x,default:user:1000:rw\n"),
                     HasSubstr("SystemCallFilter=~umask\n")));
-  vm.console = config::ConsoleMode::kFile;
+  vm.console.mode = config::ConsoleMode::kFile;
   EXPECT_THAT(text(), HasSubstr("=a+ /run/vmsilo/work/vm/console - - - - "
                                 "user:1000:x,default:user:1000:r\n"));
-  vm.console = config::ConsoleMode::kOff;
+  vm.console.mode = config::ConsoleMode::kOff;
   EXPECT_THAT(text(), AllOf(HasSubstr("StandardInput=null\n"),
                             HasSubstr("RuntimeDirectory=vmsilo/work/vm\n")));
+}
+
+TEST(GenerateTest, AConsolesLogIsTheUsersAndItsDirectoryToo) {
+  config::Config config = MakeConfig();
+  const auto text = [&config] {
+    return UnitText(config, "vmsilo-work-console-relay.service");
+  };
+  EXPECT_THAT(text(), AllOf(HasSubstr(" --scrollback 1M\n"),
+                            HasSubstr("MemoryMax=129M\n"),
+                            Not(HasSubstr("LogsDirectory"))));
+  config.vms[0].console = {
+      .scrollback = Bytes(MiB(256).count() - 1),
+      .log = config::ConsoleLog{
+          .max_size = KiB(4), .max_backups = 0, .timestamps = true}};
+  EXPECT_THAT(text(),
+              AllOf(HasSubstr(" --log /var/log/vmsilo/work/console/console.log "
+                              "--log-size 4K --log-files 0 --log-timestamps\n"),
+                    HasSubstr("User=alice\n"),
+                    HasSubstr("LogsDirectory=vmsilo/work/console\n"
+                              "LogsDirectoryMode=0700\n"),
+                    HasSubstr("MemoryMax=384M\n")));
 }
 
 // A silo with TAPs is in the host's network namespace.

@@ -1,5 +1,6 @@
 #include "unitgen/helper_units.h"
 
+#include <cstdint>
 #include <string>
 #include <utility>
 #include <vector>
@@ -7,6 +8,8 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "common/bytes.h"
+#include "common/parse_size.h"
 #include "common/systemd_quote.h"
 #include "config/layout.h"
 #include "hypervisor/boot.h"
@@ -48,6 +51,34 @@ std::string WaitFor(const std::string& socket, Context* context) {
   return WaitCommand({"--socket", socket, "--without-connecting"}, context);
 }
 
+// What every helper may have, and the scrollback.
+std::string ConsoleRelayMemory(const config::Console& console) {
+  constexpr uint64_t kMiB = MiB(1).count();
+  return absl::StrCat(128 + (console.scrollback.count() + kMiB - 1) / kMiB,
+                      "M");
+}
+
+std::vector<std::string> ConsoleRelayCommandLine(const config::Config& config,
+                                                 const config::Vm& vm) {
+  const bool listens = ConsoleRelayListens(vm);
+  std::vector<std::string> argv = {
+      config.paths.console_relay, "--backend",
+      listens ? layout::ConsoleBackendSocket(vm.name)
+              : layout::HypervisorConsoleSocket(vm.name)};
+  if (!listens) argv.emplace_back("--connect");
+  argv.insert(argv.end(), {"--pty", layout::ConsolePty(vm.name), "--viewers",
+                           layout::ConsoleViewersSocket(vm.name),
+                           "--scrollback", FormatSize(vm.console.scrollback)});
+  if (vm.console.log.has_value()) {
+    const config::ConsoleLog& log = *vm.console.log;
+    argv.insert(argv.end(), {"--log", layout::ConsoleLog(vm.name), "--log-size",
+                             FormatSize(log.max_size), "--log-files",
+                             absl::StrCat(log.max_backups)});
+    if (log.timestamps) argv.emplace_back("--log-timestamps");
+  }
+  return argv;
+}
+
 void AddConsoleRelay(const config::Vm& vm, Context* context) {
   const config::Config& config = context->config();
   Unit unit = Backend(
@@ -68,12 +99,9 @@ void AddConsoleRelay(const config::Vm& vm, Context* context) {
   const bool listens = ConsoleRelayListens(vm);
   const std::string socket = listens ? layout::ConsoleBackendSocket(vm.name)
                                      : layout::HypervisorConsoleSocket(vm.name);
-  std::vector<std::string> argv = {config.paths.console_relay, "--backend",
-                                   socket};
-  if (!listens) argv.push_back("--connect");
-  argv.insert(argv.end(), {"--pty", layout::ConsolePty(vm.name), "--viewers",
-                           layout::ConsoleViewersSocket(vm.name)});
-  service.Add("ExecStart", context->Exec("", argv, "paths.consoleRelay"));
+  service.Add("ExecStart",
+              context->Exec("", ConsoleRelayCommandLine(config, vm),
+                            "paths.consoleRelay"));
   if (listens) service.Add("ExecStartPost", WaitFor(socket, context));
   service
       // The VM only wants it, so this restarts nothing else. What it had, its
@@ -86,7 +114,15 @@ void AddConsoleRelay(const config::Vm& vm, Context* context) {
       .Add("TimeoutStopSec", "5s")
       .Add("TemporaryFileSystem", "/run/vmsilo:ro")
       .Add("BindPaths", layout::RuntimeDir(vm.name));
-  AddHardening(Hardening(), &unit);
+  if (vm.console.log.has_value()) {
+    // Only the last directory is the user's.
+    service.Add("LogsDirectory", layout::ConsoleLogDirBelowLog(vm.name))
+        .Add("LogsDirectoryMode", "0700");
+  }
+  Hardening hardening;
+  const std::string memory = ConsoleRelayMemory(vm.console);
+  hardening.memory_max = memory;
+  AddHardening(hardening, &unit);
   context->Emit(std::move(unit));
 }
 

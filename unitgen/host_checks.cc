@@ -275,7 +275,7 @@ class Checks {
                         "vhost_vsock"));
     }
     CheckBoot(vm, key);
-    if (vm.console == config::ConsoleMode::kFile) {
+    if (vm.console.mode == config::ConsoleMode::kFile) {
       Warn(key + ".console",
            absl::StrCat(layout::ConsoleFile(vm.name),
                         " grows without a limit while the silo runs, and /run "

@@ -221,10 +221,10 @@ TEST_F(CheckHostTest, AWritableDiskIsHandedOver) {
 }
 
 TEST_F(CheckHostTest, AConsoleInAFileIsNotBounded) {
-  config_.vms[0].console = config::ConsoleMode::kFile;
+  config_.vms[0].console.mode = config::ConsoleMode::kFile;
   EXPECT_THAT(Check(),
               ElementsAre(Is("vms.work.console", "grows without a limit")));
-  config_.vms[0].console = config::ConsoleMode::kOff;
+  config_.vms[0].console.mode = config::ConsoleMode::kOff;
   EXPECT_THAT(Check(), IsEmpty());
 }
 

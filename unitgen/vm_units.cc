@@ -352,7 +352,7 @@ class VmService {
   // Whether the hypervisor makes what the console's relay connects to, or the
   // person reads.
   bool UserReachesConsole() const {
-    return vm_.console == config::ConsoleMode::kFile ||
+    return vm_.console.mode == config::ConsoleMode::kFile ||
            (HasConsoleRelay(vm_) && !ConsoleRelayListens(vm_));
   }
 
@@ -363,7 +363,7 @@ class VmService {
       // The console and nothing else: who may speak to a control socket may
       // give the guest any file that the hypervisor can open.
       const std::string user = absl::StrCat("user:", config_.user.uid);
-      const bool is_file = vm_.console == config::ConsoleMode::kFile;
+      const bool is_file = vm_.console.mode == config::ConsoleMode::kFile;
       service.Add("StandardInput", "data")
           .Add("StandardInputText",
                QuoteInputText(absl::StrCat("a+ ", layout::VmDir(vm_.name),

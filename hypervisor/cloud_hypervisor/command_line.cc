@@ -69,7 +69,8 @@ class Builder : private Arguments {
     Add("--kernel", boot_.kernel);
     if (boot_.initrd.has_value()) Add("--initramfs", *boot_.initrd);
     std::string params;
-    if (vm_.console != config::ConsoleMode::kOff) params = "console=ttyS0 ";
+    if (vm_.console.mode != config::ConsoleMode::kOff)
+      params = "console=ttyS0 ";
     // The monitor connects to the guest from ports of its choice; the agent
     // must not expect a privileged one (docs/command-protocol.md).
     absl::StrAppend(&params, "vmsilo.vsock=hybrid");
@@ -118,7 +119,7 @@ class Builder : private Arguments {
   }
 
   void Console() {
-    switch (vm_.console) {
+    switch (vm_.console.mode) {
       case config::ConsoleMode::kRelay:
         Add("--serial",
             absl::StrCat("socket=",

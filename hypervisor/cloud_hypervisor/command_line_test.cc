@@ -99,7 +99,7 @@ TEST(CloudHypervisorCommandLineTest, ConsoleAndConfinement) {
   config.cloud_hypervisor.seccomp = config::CloudHypervisorSeccomp::kErrno;
   config.cloud_hypervisor.landlock = true;
   config::Vm vm = MakeVm();
-  vm.console = config::ConsoleMode::kOff;
+  vm.console.mode = config::ConsoleMode::kOff;
   EXPECT_THAT(Line(config, vm),
               AllOf(HasSubstr("--serial off --console off"),
                     Not(HasSubstr("console=ttyS0")),

@@ -76,7 +76,7 @@ class Builder : private Arguments {
 
   void Console() {
     std::string serial;
-    switch (vm_.console) {
+    switch (vm_.console.mode) {
       case config::ConsoleMode::kRelay:
         serial = absl::StrCat("type=unix-stream,path=",
                               Value(layout::ConsoleBackendSocket(vm_.name)),

@@ -78,10 +78,10 @@ TEST(CrosvmCommandLineTest, BackEnds) {
 
 TEST(CrosvmCommandLineTest, NoConsoleIsNotTheTerminal) {
   config::Vm vm = MakeVm();
-  vm.console = config::ConsoleMode::kOff;
+  vm.console.mode = config::ConsoleMode::kOff;
   EXPECT_THAT(Line(config::Config(), vm),
               HasSubstr("--serial type=sink,hardware=serial,num=1"));
-  vm.console = config::ConsoleMode::kFile;
+  vm.console.mode = config::ConsoleMode::kFile;
   EXPECT_THAT(
       Line(config::Config(), vm),
       HasSubstr("type=file,path=\"/run/vmsilo/work/vm/console/console.log\","));

@@ -81,7 +81,7 @@ class Builder : private Arguments {
     Add("-kernel", boot_.kernel);
     if (boot_.initrd.has_value()) Add("-initrd", *boot_.initrd);
     std::string params = boot_.kernel_params;
-    if (vm_.console != config::ConsoleMode::kOff) {
+    if (vm_.console.mode != config::ConsoleMode::kOff) {
       params = params.empty() ? "console=ttyS0"
                               : absl::StrCat("console=ttyS0 ", params);
     }
@@ -98,7 +98,7 @@ class Builder : private Arguments {
   }
 
   void Console() {
-    switch (vm_.console) {
+    switch (vm_.console.mode) {
       case config::ConsoleMode::kRelay:
         // As the server QEMU needs no option for reconnecting, whose name
         // changes between versions, and the relay may come and go.

@@ -118,11 +118,11 @@ TEST(QemuCommandLineTest, NetworkAndPassthrough) {
 
 TEST(QemuCommandLineTest, ConsoleElsewhere) {
   config::Vm vm = MakeVm();
-  vm.console = config::ConsoleMode::kFile;
+  vm.console.mode = config::ConsoleMode::kFile;
   EXPECT_THAT(Line(config::Config(), vm),
               HasSubstr("-chardev file,id=console,path=/run/vmsilo/work/vm/"
                         "console/console.log -serial chardev:console"));
-  vm.console = config::ConsoleMode::kOff;
+  vm.console.mode = config::ConsoleMode::kOff;
   EXPECT_THAT(Line(config::Config(), vm),
               AllOf(Not(HasSubstr("serial")), Not(HasSubstr("console"))));
 }
