@@ -3,7 +3,6 @@
 #include <limits.h>
 #include <poll.h>
 #include <sys/inotify.h>
-#include <systemd/sd-bus.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -15,6 +14,8 @@
 #include <string>
 #include <utility>
 
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/string_view.h"
@@ -24,6 +25,7 @@
 #include "common/testing/process.h"
 #include "common/unique_fd.h"
 #include "gtest/gtest.h"
+#include "tests/lab/unit_events.h"
 
 namespace vmsilo::lab {
 namespace {
@@ -37,55 +39,6 @@ testing::AssertionResult Judge(const std::string& command,
   return testing::AssertionFailure()
          << command << ": " << testing::PrintToString(outcome);
 }
-
-// Tells when something has changed among the units of the system.
-class UnitEvents {
- public:
-  UnitEvents() {
-    sd_bus* bus = nullptr;
-    Check(sd_bus_open_system(&bus), "connect to the bus");
-    bus_.reset(bus);
-    Check(sd_bus_add_match(
-              bus, nullptr, "type='signal',sender='org.freedesktop.systemd1'",
-              [](sd_bus_message*, void*, sd_bus_error*) { return 0; }, nullptr),
-          "ask for signals");
-    Check(sd_bus_call_method(bus, "org.freedesktop.systemd1",
-                             "/org/freedesktop/systemd1",
-                             "org.freedesktop.systemd1.Manager", "Subscribe",
-                             nullptr, nullptr, nullptr),
-          "subscribe to systemd");
-  }
-
-  bool is_ok() const { return is_ok_; }
-
-  // Forgets what has come up to now.
-  void Drain() {
-    int processed = 1;
-    while (processed > 0) processed = sd_bus_process(bus_.get(), nullptr);
-    Check(processed, "read from the bus");
-  }
-
-  // Until something comes, or the time is over.
-  void Wait(absl::Duration duration) {
-    Check(sd_bus_wait(bus_.get(), static_cast<uint64_t>(
-                                      absl::ToInt64Microseconds(duration))),
-          "wait for the bus");
-  }
-
- private:
-  struct Close {
-    void operator()(sd_bus* bus) const { sd_bus_flush_close_unref(bus); }
-  };
-
-  void Check(int result, absl::string_view what) {
-    if (result >= 0) return;
-    is_ok_ = false;
-    ADD_FAILURE() << what << ": " << strerror(-result);
-  }
-
-  std::unique_ptr<sd_bus, Close> bus_;
-  bool is_ok_ = true;
-};
 
 }  // namespace
 
@@ -121,17 +74,18 @@ testing::AssertionResult Succeeds(const std::string& command,
 testing::AssertionResult SucceedsWithin(const std::string& command,
                                         absl::Duration deadline) {
   const absl::Time end = absl::Now() + deadline;
-  UnitEvents events;
-  while (events.is_ok()) {
-    events.Drain();
+  absl::StatusOr<UnitEvents> events = UnitEvents::OfSystem();
+  absl::Status status = events.status();
+  while (status.ok()) {
+    status = events->Drain().status();
     const Outcome outcome = Shell(command, deadline);
     const absl::Duration left = end - absl::Now();
     if (outcome.status == 0 || left <= absl::ZeroDuration()) {
       return Judge(command, outcome);
     }
-    events.Wait(left);
+    status.Update(events->Wait(left));
   }
-  return testing::AssertionFailure() << "no events from systemd";
+  return testing::AssertionFailure() << status;
 }
 
 testing::AssertionResult AppearsWithin(const std::string& path,
