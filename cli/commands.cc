@@ -19,6 +19,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "cli/console_query.h"
 #include "cli/explain.h"
 #include "cli/progress_line.h"
 #include "cli/sd_bus_service_manager.h"
@@ -36,14 +37,15 @@
 #include "config/diagnostics.h"
 #include "config/layout.h"
 #include "config/load.h"
+#include "console/message.h"
 #include "hypervisor/client.h"
 #include "hypervisor/make_client.h"
 
 namespace vmsilo::cli {
 namespace {
 
-// A hypervisor that is well answers within milliseconds.
-constexpr absl::Duration kHypervisorDeadline = absl::Seconds(2);
+// A hypervisor or a relay that is well answers within milliseconds.
+constexpr absl::Duration kPeerDeadline = absl::Seconds(2);
 
 absl::string_view Progressive(Verb verb) {
   switch (verb) {
@@ -145,14 +147,37 @@ absl::Status AddDetails(ServiceManager* manager, Silo* silo) {
   return absl::OkStatus();
 }
 
-// Asks those that run for their own view, all at once. Their sockets are
-// root's and their own user's: for others that part is left out.
-absl::Status AskHypervisors(std::vector<Silo>* silos) {
+// Whether the silo's console has a relay: its unit is there, whatever the
+// configuration says by now.
+bool HasConsoleRelay(const Silo& silo) {
+  const std::string relay = layout::ConsoleRelayUnit(silo.name);
+  return std::any_of(silo.other_units.begin(), silo.other_units.end(),
+                     [&relay](const UnitState& unit) {
+                       return unit.name == relay &&
+                              unit.load_state != "not-found";
+                     });
+}
+
+// Asks hypervisors and consoles for their own view, all at once. Hypervisors'
+// sockets are root's and their own user's: for others that part is left out.
+absl::Status AskSilos(std::vector<Silo>* silos) {
   VMSILO_ASSIGN_OR_RETURN(const std::unique_ptr<SdEventLoop> loop,
                           SdEventLoop::Create());
   std::vector<std::unique_ptr<hypervisor::Client>> clients;
+  std::vector<std::unique_ptr<ConsoleQuery>> queries;
   size_t outstanding = 0;
   for (Silo& silo : *silos) {
+    if (HasConsoleRelay(silo)) {
+      ++outstanding;
+      queries.push_back(std::make_unique<ConsoleQuery>(
+          loop.get(),
+          [&silo, &outstanding](absl::StatusOr<console::Status> status) {
+            --outstanding;
+            silo.console = std::move(status);
+          }));
+      VMSILO_RETURN_IF_ERROR(queries.back()->Start(
+          layout::ConsoleViewersSocket(silo.name), kPeerDeadline));
+    }
     if (!silo.configured || StateOf(silo.vm_unit) != SiloState::kRunning) {
       continue;
     }
@@ -163,7 +188,7 @@ absl::Status AskHypervisors(std::vector<Silo>* silos) {
         loop.get(), kind, layout::ControlSocket(silo.name, kind), pid));
     ++outstanding;
     clients.back()->QueryStatus(
-        kHypervisorDeadline,
+        kPeerDeadline,
         [&silo, &outstanding](absl::StatusOr<hypervisor::VmStatus> status) {
           --outstanding;
           if (status.ok()) {
@@ -270,7 +295,7 @@ absl::Status StatusCommand(const std::vector<std::string>& names,
   for (Silo& silo : silos) {
     VMSILO_RETURN_IF_ERROR(AddDetails(manager.get(), &silo));
   }
-  VMSILO_RETURN_IF_ERROR(AskHypervisors(&silos));
+  VMSILO_RETURN_IF_ERROR(AskSilos(&silos));
   return WriteAll(STDOUT_FILENO, flags.json ? ListJson(silos)
                                             : StatusText(silos, absl::Now(),
                                                          absl::LocalTimeZone(),

@@ -233,8 +233,10 @@ Program MakeProgram(Flags* flags) {
           .summary = "show all that is known of silos",
           .description =
               "Shows what systemd, the configuration and, for root, the "
-              "hypervisor say of the silos, or of all of them. What the "
-              "balloon has left to the guest is known under Cloud Hypervisor "
+              "hypervisor say of the silos, or of all of them, and how their "
+              "consoles are: who is there, and what has come and got lost "
+              "since the console's relay was started. What the balloon has "
+              "left to the guest is known under Cloud Hypervisor "
               "only.",
           .options = {json, config},
           .examples = {{"vmsilo status work", "One silo"}},

@@ -7,9 +7,12 @@
 #include <utility>
 #include <vector>
 
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
@@ -20,6 +23,7 @@
 #include "common/parse_size.h"
 #include "common/value.h"
 #include "config/config.h"
+#include "console/message.h"
 #include "hypervisor/client.h"
 
 namespace vmsilo::cli {
@@ -93,6 +97,85 @@ Row RowOf(const Silo& silo) {
     row[4] = FormatSize(silo.configured->memory);
   }
   return row;
+}
+
+// In a word, for programs, and for people.
+struct NoRelay {
+  absl::string_view word;
+  std::string text;
+};
+
+NoRelay WhyNoRelay(const absl::Status& status) {
+  switch (status.code()) {
+    case absl::StatusCode::kNotFound:
+    case absl::StatusCode::kUnavailable:
+      return {"absent", "its relay does not run"};
+    case absl::StatusCode::kPermissionDenied:
+      return {"forbidden", "only the desktop user and root may ask its relay"};
+    case absl::StatusCode::kDeadlineExceeded:
+      return {"silent", "its relay does not answer"};
+    default:
+      return {"failed", absl::StrCat("its relay: ", status.message())};
+  }
+}
+
+// Without where nothing is lost: then it is not worth a line.
+std::string LossText(const console::Status& console) {
+  std::vector<std::string> losses;
+  const auto add = [&losses](uint64_t bytes, absl::string_view what) {
+    if (bytes > 0) losses.push_back(absl::StrCat(bytes, " bytes ", what));
+  };
+  add(console.to_guest_lost, "typed while no machine was connected");
+  add(console.terminal_lost, "not read from the terminal in time");
+  add(console.log_lost, "not written to the log");
+  return absl::StrJoin(losses, ", ");
+}
+
+void AddConsole(const absl::StatusOr<console::Status>& console,
+                std::string* out) {
+  if (!console.ok()) {
+    return AddLine("console", WhyNoRelay(console.status()).text, out);
+  }
+  std::string text =
+      console->has_guest ? "machine connected" : "no machine connected";
+  absl::StrAppend(&text, ", ", console->viewers,
+                  console->viewers == 1 ? " viewer" : " viewers",
+                  console->has_writer ? ", one of them types" : "",
+                  console->is_terminal_open ? ", terminal open" : "");
+  AddLine("console", text, out);
+  AddLine("",
+          absl::StrCat(console->from_guest, " bytes from the guest, ",
+                       console->to_guest, " to it"),
+          out);
+  const std::string losses = LossText(*console);
+  if (!losses.empty()) AddLine("", absl::StrCat("lost: ", losses), out);
+}
+
+Value ConsoleJson(const absl::StatusOr<console::Status>& console) {
+  Value::Table table;
+  const auto add = [&table](absl::string_view key, Value value) {
+    table.push_back({std::string(key), {}, std::move(value)});
+  };
+  if (!console.ok()) {
+    add("relay", Value(std::string(WhyNoRelay(console.status()).word)));
+    return Value(std::move(table));
+  }
+  const auto number = [&add](absl::string_view key, uint64_t value) {
+    add(key, Value(static_cast<int64_t>(value)));
+  };
+  add("relay", Value(std::string("running")));
+  add("connected", Value(console->has_guest));
+  add("terminalOpen", Value(console->is_terminal_open));
+  add("hasWriter", Value(console->has_writer));
+  number("viewers", console->viewers);
+  number("bytesFromGuest", console->from_guest);
+  number("bytesToGuest", console->to_guest);
+  number("bytesToGuestLost", console->to_guest_lost);
+  number("bytesTerminalLost", console->terminal_lost);
+  number("bytesLogLost", console->log_lost);
+  number("connections", console->guest_connections);
+  number("scrollbackBytes", console->scrollback);
+  return Value(std::move(table));
 }
 
 }  // namespace
@@ -205,6 +288,7 @@ std::string StatusText(absl::Span<const Silo> silos, absl::Time now,
     if (silo.connections > 0) {
       AddLine("commands", absl::StrCat(silo.connections, " running"), &out);
     }
+    if (silo.console) AddConsole(*silo.console, &out);
     absl::string_view label = "units";
     for (const UnitState& other : silo.other_units) {
       if (other.load_state == "not-found") continue;
@@ -258,6 +342,7 @@ std::string ListJson(absl::Span<const Silo> silos) {
       }
     }
     if (silo.connections > 0) add("commands", integer(silo.connections));
+    if (silo.console) add("console", ConsoleJson(*silo.console));
     Value::Array units;
     for (const UnitState& other : silo.other_units) {
       if (other.load_state == "not-found") continue;

@@ -5,11 +5,13 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "cli/service_manager.h"
 #include "config/config.h"
+#include "console/message.h"
 #include "hypervisor/client.h"
 
 // How silos look in a list. Pure.
@@ -27,6 +29,9 @@ struct Silo {
   size_t connections = 0;  // commands that run, one proxy each
   // What the hypervisor says; absent if we may not ask it.
   std::optional<hypervisor::VmStatus> vm;
+  // What the console's relay says, as ConsoleQuery tells it; absent if the
+  // silo has none.
+  std::optional<absl::StatusOr<console::Status>> console;
 };
 
 // Whether and how a terminal can show colours.

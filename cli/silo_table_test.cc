@@ -3,12 +3,14 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "cli/service_manager.h"
 #include "common/bytes.h"
 #include "common/json.h"
 #include "common/testing/status_matchers.h"
 #include "config/config.h"
+#include "console/message.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "hypervisor/client.h"
@@ -117,6 +119,77 @@ TEST(ListJsonTest, IsJsonWithWhatIsKnown) {
   EXPECT_EQ((*array)[1].Find("cid"), nullptr);
   EXPECT_EQ(*(*array)[1].Find("failure")->AsString(), "exited with status 1");
   EXPECT_EQ(ListJson({}), "[]\n");
+}
+
+TEST(ConsoleTest, SaysWhatTheRelaySays) {
+  std::vector<Silo> silos = Silos();
+  silos.resize(1);
+  const auto text = [&silos] {
+    return StatusText(silos, kNow, absl::UTCTimeZone(), Colours::kNone);
+  };
+  EXPECT_THAT(text(), Not(HasSubstr("console")));
+  EXPECT_THAT(ListJson(silos), Not(HasSubstr("console")));
+
+  console::Status status = {.has_guest = true,
+                            .is_terminal_open = true,
+                            .viewers = 2,
+                            .has_writer = true,
+                            .from_guest = 70000,
+                            .to_guest = 12,
+                            .guest_connections = 3,
+                            .scrollback = 1 << 20};
+  silos[0].console = status;
+  EXPECT_THAT(text(),
+              HasSubstr("  console      machine connected, 2 viewers, one of "
+                        "them types, terminal open\n"
+                        "               70000 bytes from the guest, 12 to "
+                        "it\n"));
+  EXPECT_THAT(text(), Not(HasSubstr("lost")));
+  EXPECT_THAT(
+      ListJson(silos),
+      AllOf(
+          HasSubstr("\"relay\": \"running\""), HasSubstr("\"connected\": true"),
+          HasSubstr("\"terminalOpen\": true"), HasSubstr("\"hasWriter\": true"),
+          HasSubstr("\"viewers\": 2"), HasSubstr("\"bytesFromGuest\": 70000"),
+          HasSubstr("\"bytesToGuest\": 12"), HasSubstr("\"connections\": 3"),
+          HasSubstr("\"scrollbackBytes\": 1048576")));
+
+  silos[0].console = console::Status{
+      .viewers = 1, .to_guest_lost = 5, .terminal_lost = 6, .log_lost = 7};
+  EXPECT_THAT(text(),
+              AllOf(HasSubstr("no machine connected, 1 viewer\n"),
+                    HasSubstr("lost: 5 bytes typed while no machine was "
+                              "connected, 6 bytes not read from the terminal "
+                              "in time, 7 bytes not written to the log\n")));
+  EXPECT_THAT(ListJson(silos), AllOf(HasSubstr("\"bytesToGuestLost\": 5"),
+                                     HasSubstr("\"bytesTerminalLost\": 6"),
+                                     HasSubstr("\"bytesLogLost\": 7")));
+}
+
+TEST(ConsoleTest, SaysWhyTheRelaySaysNothing) {
+  std::vector<Silo> silos = Silos();
+  silos.resize(1);
+  const struct {
+    absl::Status status;
+    const char* word;
+    const char* text;
+  } kCases[] = {
+      {absl::NotFoundError("x"), "absent", "its relay does not run\n"},
+      {absl::UnavailableError("x"), "absent", "its relay does not run\n"},
+      {absl::PermissionDeniedError("x"), "forbidden",
+       "only the desktop user and root may ask its relay\n"},
+      {absl::DeadlineExceededError("x"), "silent",
+       "its relay does not answer\n"},
+      {absl::ResourceExhaustedError("16 viewers"), "failed",
+       "its relay: 16 viewers\n"},
+  };
+  for (const auto& [status, word, words] : kCases) {
+    silos[0].console = status;
+    EXPECT_THAT(StatusText(silos, kNow, absl::UTCTimeZone(), Colours::kNone),
+                HasSubstr(std::string("  console      ") + words));
+    EXPECT_THAT(ListJson(silos),
+                HasSubstr(std::string("\"relay\": \"") + word + "\""));
+  }
 }
 
 }  // namespace

@@ -113,7 +113,8 @@ TEST_F(ControlTest, ShowsTheStatus) {
   EXPECT_THAT(result.out,
               AllOf(HasSubstr("work  running"), HasSubstr("CID"),
                     HasSubstr("vmsilo-work.socket: active (listening)"),
-                    HasSubstr("1 running"), Not(HasSubstr("idle"))));
+                    HasSubstr("1 running"), Not(HasSubstr("idle")),
+                    HasSubstr("console      its relay does not run")));
   const auto unknown = Run({"status", "wrok", "--config", config_});
   EXPECT_EQ(unknown.exit_code, 69);
   EXPECT_THAT(unknown.err, HasSubstr("did you mean 'work'"));

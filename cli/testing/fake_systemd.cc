@@ -253,6 +253,7 @@ int Main(bool is_configuration_broken) {
     Unit& socket = Add(&world, "vmsilo-work.socket");
     socket.active = "active";
     socket.sub = "listening";
+    Add(&world, "vmsilo-work-console-relay.service");
   }
   for (const char* name :
        {"vmsilo-idle-vm.service", "vmsilo-broken-vm.service",
