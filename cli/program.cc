@@ -136,6 +136,10 @@ Command MakeControl(Verb verb, std::string name, std::string summary,
 }
 
 Command MakeConsole(ConsoleFlags* flags) {
+  Option follow = SwitchOption(
+      "follow", "With --log, go on with what is logged from now on",
+      &flags->follow);
+  follow.short_name = 'f';
   return Command{
       .name = "console",
       .operands = "NAME",
@@ -151,7 +155,12 @@ Command MakeConsole(ConsoleFlags* flags) {
           "/run/vmsilo/NAME/console as well.\n"
           "\n"
           "What the guest writes to the terminal is filtered as with 'vmsilo "
-          "run'; what goes to a file or a pipe is not.",
+          "run'; what goes to a file or a pipe is not.\n"
+          "\n"
+          "--log shows what the console has shown as far as it is in a log "
+          "(console.log in vmsilo.toml(5)), from the oldest line on, whether "
+          "the silo runs or not; with its times, if they are in the log. It is "
+          "filtered wherever it goes.",
       .options =
           {SwitchOption("read-only", "Look on, and do not type",
                         &flags->read_only),
@@ -161,11 +170,15 @@ Command MakeConsole(ConsoleFlags* flags) {
                         "Show everything that the guest writes, also what "
                         "could harm",
                         &flags->raw),
+           SwitchOption("log", "Show the console's log, and end", &flags->log),
+           std::move(follow),
            StringOption("socket", "PATH",
                         "Connect to this socket instead of the silo's own",
                         &flags->socket, Completion::kFile)},
       .examples = {{"vmsilo console work", "Log in at the silo's console"},
-                   {"vmsilo console --read-only work", "Watch it boot"}},
+                   {"vmsilo console --read-only work", "Watch it boot"},
+                   {"vmsilo console --log work | less -R",
+                    "What it has shown before"}},
       .min_operands = 1,
       .max_operands = 1,
       .completion = Completion::kSilo,

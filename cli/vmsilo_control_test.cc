@@ -200,6 +200,30 @@ TEST_F(ControlTest, SaysThatABrokenConfigurationTookTheUnits) {
   }
 }
 
+TEST_F(ControlTest, AConsolesLogIsThereOrItIsSaidHowToHaveOne) {
+  const auto unknown = Run({"console", "--log", "wrok"});
+  EXPECT_EQ(unknown.exit_code, 69);
+  EXPECT_THAT(unknown.err, HasSubstr("no silo 'wrok'; did you mean 'work'?"));
+  const auto without = Run({"console", "--log", "idle"});
+  EXPECT_EQ(without.exit_code, 69);
+  EXPECT_THAT(without.err,
+              AllOf(HasSubstr("the console of silo 'idle' has no log"),
+                    HasSubstr("set vms.idle.console.log = true")));
+}
+
+TEST_F(ControlTest, OptionsOfAConsoleThatContradict) {
+  for (const std::vector<std::string>& options :
+       std::vector<std::vector<std::string>>{{"--follow"},
+                                             {"--log", "--take-over"},
+                                             {"--log", "--socket", "/s"}}) {
+    std::vector<std::string> arguments = {"console", "work"};
+    arguments.insert(arguments.end(), options.begin(), options.end());
+    const auto result = Run(arguments);
+    EXPECT_EQ(result.exit_code, 64) << options.back();
+    EXPECT_THAT(result.err, HasSubstr("--log"));
+  }
+}
+
 TEST_F(ControlTest, LogsAreOfSilosThatThereAre) {
   const auto result = Run({"logs", "wrok"});
   EXPECT_EQ(result.exit_code, 69);
