@@ -36,12 +36,18 @@
 #include "common/unique_fd.h"
 #include "console/limits.h"
 #include "console/message.h"
+#include "console/testing/viewer.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
 namespace vmsilo::console_relay {
 namespace {
 
+using console::AskStatus;
+using console::AttachViewer;
+using console::ReceiveOutput;
+using console::ReceivePacket;
+using console::SendPacket;
 using ::testing::ElementsAre;
 using ::testing::EndsWith;
 using ::testing::HasSubstr;
@@ -155,10 +161,7 @@ class RelayTest : public ::testing::Test {
   }
 
   UniqueFd ConnectViewer() {
-    absl::StatusOr<UniqueFd> viewer =
-        ConnectUnix(dir_.Path("viewers"), SOCK_SEQPACKET);
-    EXPECT_THAT(viewer, IsOk());
-    return *std::move(viewer);
+    return console::ConnectViewer(dir_.Path("viewers"));
   }
 
   TempDir dir_;
@@ -168,60 +171,6 @@ class RelayTest : public ::testing::Test {
 
 void Type(const UniqueFd& terminal, absl::string_view bytes) {
   EXPECT_THAT(WriteAll(terminal.get(), bytes), IsOk());
-}
-
-void SendPacket(const UniqueFd& viewer, const console::FromViewer& message) {
-  const std::string packet = console::Encode(message);
-  ASSERT_EQ(send(viewer.get(), packet.data(), packet.size(), MSG_NOSIGNAL),
-            static_cast<ssize_t>(packet.size()));
-}
-
-// The packet lives until the next call: OUTPUT points into it.
-absl::StatusOr<console::FromRelay> ReceivePacket(const UniqueFd& viewer) {
-  static std::array<char, console::kMaxMessageBytes> packet;
-  pollfd waiting = {.fd = viewer.get(), .events = POLLIN, .revents = 0};
-  if (poll(&waiting, 1, 20000) != 1) {
-    return absl::DeadlineExceededError("no packet");
-  }
-  const ssize_t size = recv(viewer.get(), packet.data(), packet.size(), 0);
-  if (size <= 0) return absl::UnavailableError("the relay has hung up");
-  return console::DecodeFromRelay(absl::string_view(packet.data(), size));
-}
-
-console::Attached AttachViewer(const UniqueFd& viewer,
-                               const console::Attach& attach) {
-  SendPacket(viewer, attach);
-  absl::StatusOr<console::FromRelay> answer = ReceivePacket(viewer);
-  EXPECT_THAT(answer, IsOk());
-  const auto* attached = std::get_if<console::Attached>(&*answer);
-  EXPECT_NE(attached, nullptr);
-  return attached != nullptr ? *attached : console::Attached{};
-}
-
-// Output until there are `size` bytes of it.
-std::string ReceiveOutput(const UniqueFd& viewer, size_t size) {
-  std::string all;
-  while (all.size() < size) {
-    absl::StatusOr<console::FromRelay> message = ReceivePacket(viewer);
-    EXPECT_THAT(message, IsOk());
-    if (!message.ok()) break;
-    if (const auto* output = std::get_if<console::Output>(&*message)) {
-      absl::StrAppend(&all, output->bytes);
-    }
-  }
-  return all;
-}
-
-console::Status AskStatus(const UniqueFd& viewer) {
-  SendPacket(viewer, console::StatusRequest{});
-  for (;;) {
-    absl::StatusOr<console::FromRelay> message = ReceivePacket(viewer);
-    EXPECT_THAT(message, IsOk());
-    if (!message.ok()) return {};
-    if (const auto* status = std::get_if<console::Status>(&*message)) {
-      return *status;
-    }
-  }
 }
 
 TEST_F(RelayTest, CarriesBothDirections) {
@@ -590,8 +539,8 @@ TEST_F(RelayTest, ASuccessorGoesOnWithoutLosingAByte) {
       fds[3 + static_cast<int>(names.size())] = fd.get();
       names.push_back(name);
     }
-    EXPECT_THAT(names,
-                ElementsAre("guest", "input-read", "input-write", "own-backend",
+    EXPECT_THAT(
+        names, ElementsAre("guest", "input-read", "input-write", "own-backend",
                             "own-viewers", "ring", "terminal"));
     relay.emplace(StartWith(names, fds));
     EXPECT_EQ(ReadExactly(terminal.get(), 22), "while nobody is there ");
