@@ -90,27 +90,22 @@ void AddConsoleRelay(const config::Vm& vm, Context* context) {
       .Add("StartLimitIntervalSec", "60s")
       .Add("StartLimitBurst", "10");
   Section& service = unit.In("Service");
-  service.Add("Type", "exec")
+  // Ready when its sockets are there, which holds back the VM.
+  service.Add("Type", "notify")
       .Add("User", config.user.name)
       .Add("RuntimeDirectory",
            absl::StrCat(layout::RuntimeDirBelowRun(vm.name), "/console.d"))
       .Add("RuntimeDirectoryMode", "0711")
-      .Add("RuntimeDirectoryPreserve", "restart");
-  const bool listens = ConsoleRelayListens(vm);
-  const std::string socket = listens ? layout::ConsoleBackendSocket(vm.name)
-                                     : layout::HypervisorConsoleSocket(vm.name);
-  service.Add("ExecStart",
-              context->Exec("", ConsoleRelayCommandLine(config, vm),
-                            "paths.consoleRelay"));
-  if (listens) service.Add("ExecStartPost", WaitFor(socket, context));
-  service
+      .Add("RuntimeDirectoryPreserve", "restart")
+      .Add("ExecStart", context->Exec("", ConsoleRelayCommandLine(config, vm),
+                                      "paths.consoleRelay"))
       // The VM only wants it, so this restarts nothing else. What it had, its
       // successor gets: the guest waits no longer than that.
       .Add("Restart", "on-failure")
       .Add("RestartSec", "100ms")
-      .Add("NotifyAccess", "main")
       .Add("FileDescriptorStoreMax", "16")
       .Add("RestartPreventExitStatus", "64 78")
+      .Add("TimeoutStartSec", "15s")
       .Add("TimeoutStopSec", "5s")
       .Add("TemporaryFileSystem", "/run/vmsilo:ro")
       .Add("BindPaths", layout::RuntimeDir(vm.name));

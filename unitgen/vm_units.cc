@@ -126,7 +126,10 @@ void AddPrep(const config::Vm& vm, Context* context) {
       .Add("DefaultDependencies", "no")
       .Add("After", "local-fs.target systemd-tmpfiles-setup.service")
       .Add("Conflicts", "shutdown.target")
-      .Add("Before", "shutdown.target");
+      .Add("Before", "shutdown.target")
+      // Those who pull it in have limits. One here would keep down a helper
+      // that may restart.
+      .Add("StartLimitIntervalSec", "0");
   if (context->mode().is_generator) {
     unit.In("Unit")
         .Add("Requires", kDirectoriesUnit)

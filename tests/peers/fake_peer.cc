@@ -214,11 +214,12 @@ int RunHelper(const std::vector<std::string>& args) {
       }
     }
   }
+  NotifyReady();
+  // The hypervisor is not held up by a relay that waits for it.
   if (connects) {
     if (!ConnectWhenItListens(backend, link)) return 1;
     symlink("connected", absl::StrCat(link, ".connected").c_str());
   }
-  NotifyReady();
   while (true) pause();
 }
 
