@@ -46,6 +46,7 @@ constexpr absl::string_view kOwnBackendListener = "own-backend";
 constexpr absl::string_view kOwnViewersListener = "own-viewers";
 constexpr absl::string_view kRing = "ring";
 constexpr absl::string_view kTerminal = "terminal";
+constexpr absl::string_view kTerminalNode = "terminal-node";
 constexpr absl::string_view kInputRead = "input-read";
 constexpr absl::string_view kInputWrite = "input-write";
 constexpr absl::string_view kGuest = "guest";
@@ -80,11 +81,14 @@ absl::StatusOr<Ring> MakeRing(UniqueFd fd, Bytes scrollback) {
   return Ring::Create(scrollback);
 }
 
-absl::StatusOr<Pty> MakePty(UniqueFd master, const Pty::Access& access) {
+absl::StatusOr<Pty> MakePty(UniqueFd master, UniqueFd node,
+                            const Pty::Access& access) {
   if (master.is_valid()) {
-    absl::StatusOr<Pty> pty = Pty::Adopt(std::move(master), access);
+    absl::StatusOr<Pty> pty =
+        Pty::Adopt(std::move(master), std::move(node), access);
     if (pty.ok()) return pty;
     ForgetStoredFd(kTerminal);
+    ForgetStoredFd(kTerminalNode);
     LOG(WARNING) << pty.status().message() << ", making a new one";
   }
   return Pty::Create(access);
@@ -102,6 +106,11 @@ absl::StatusOr<Input> MakeInput(UniqueFd read_end, UniqueFd write_end) {
   return Input::Create();
 }
 
+bool IsSocket(const std::string& path) {
+  struct stat info = {};
+  return lstat(path.c_str(), &info) == 0 && S_ISSOCK(info.st_mode);
+}
+
 // One of a socket unit, or one of our own at `path`, which a predecessor may
 // have left: it has never stopped listening then, and its file may belong to
 // another user by now.
@@ -117,7 +126,9 @@ absl::StatusOr<UniqueFd> MakeListener(Inherited* inherited,
   }
   created_files->push_back(path);
   if (UniqueFd listener = inherited->Take(own_name); listener.is_valid()) {
-    return listener;
+    if (IsSocket(path)) return listener;
+    // It was not killed but ended in order, and took the file with it.
+    ForgetStoredFd(own_name);
   }
   VMSILO_ASSIGN_OR_RETURN(UniqueFd listener, ListenUnix(path, 0600, type));
   StoreFd(listener.get(), own_name);
@@ -135,8 +146,9 @@ absl::Status RunRelay(const Options& options) {
 
   VMSILO_ASSIGN_OR_RETURN(Ring ring,
                           MakeRing(inherited.Take(kRing), options.scrollback));
-  VMSILO_ASSIGN_OR_RETURN(Pty pty,
-                          MakePty(inherited.Take(kTerminal), options.access));
+  VMSILO_ASSIGN_OR_RETURN(
+      Pty pty, MakePty(inherited.Take(kTerminal), inherited.Take(kTerminalNode),
+                       options.access));
   VMSILO_ASSIGN_OR_RETURN(Input input, MakeInput(inherited.Take(kInputRead),
                                                  inherited.Take(kInputWrite)));
   std::optional<LogFile> log;
@@ -155,6 +167,7 @@ absl::Status RunRelay(const Options& options) {
   // What is stored already is recognised.
   StoreFd(ring.fd(), kRing);
   StoreFd(pty.master(), kTerminal);
+  StoreFd(pty.node(), kTerminalNode);
   StoreFd(input.read_end(), kInputRead);
   StoreFd(input.write_end(), kInputWrite);
 
@@ -163,7 +176,7 @@ absl::Status RunRelay(const Options& options) {
   const MonotonicClock clock;
   std::optional<BackendListener> listener;
   std::optional<BackendConnector> connector;
-  Paths paths = {.terminal = pty.name(), .log = options.log.path};
+  Paths paths = {.terminal = pty.node_path(), .log = options.log.path};
   Relay relay(loop.get(), &clock,
               {.ring = std::move(ring),
                .pty = std::move(pty),

@@ -72,9 +72,11 @@ absl::StatusOr<Pty> Pty::Create(const Access& access) {
   return pty;
 }
 
-absl::StatusOr<Pty> Pty::Adopt(UniqueFd master, const Access& access) {
+absl::StatusOr<Pty> Pty::Adopt(UniqueFd master, UniqueFd node,
+                               const Access& access) {
   Pty pty;
   pty.master_ = std::move(master);
+  pty.node_ = std::move(node);
   pollfd poll_master = {.fd = pty.master(), .events = POLLIN, .revents = 0};
   if (poll(&poll_master, 1, 0) < 0) return ErrnoStatus("poll the terminal");
   // Nobody has it open if it has hung up; a predecessor had it open before.
@@ -92,6 +94,7 @@ absl::Status Pty::Open(const Access& access) {
   }
   name_ = name.data();
   VMSILO_RETURN_IF_ERROR(OpenSlave());
+  if (!node_.is_valid()) VMSILO_RETURN_IF_ERROR(TakeNode());
   if (access.owner.has_value() && *access.owner != geteuid() &&
       fchown(slave_.get(), *access.owner, static_cast<gid_t>(-1)) != 0) {
     return ErrnoStatus(
@@ -103,18 +106,36 @@ absl::Status Pty::Open(const Access& access) {
   // Without users there is nobody whose settings could be overwritten.
   if (!is_open()) VMSILO_RETURN_IF_ERROR(MakeRaw());
   inotify_ = UniqueFd(inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
-  if (!inotify_.is_valid() || inotify_add_watch(inotify_.get(), name_.c_str(),
-                                                IN_OPEN | IN_CLOSE) < 0) {
+  if (!inotify_.is_valid() ||
+      inotify_add_watch(inotify_.get(), node_path().c_str(),
+                        IN_OPEN | IN_CLOSE) < 0) {
     return ErrnoStatus(absl::StrCat("watch ", name_));
   }
   return absl::OkStatus();
 }
 
 absl::Status Pty::OpenSlave() {
-  // By the master, not by the path: it works in every mount namespace.
-  slave_ =
-      UniqueFd(ioctl(master(), TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC));
+  constexpr int kFlags = O_RDWR | O_NOCTTY | O_CLOEXEC;
+  // By the master, which asks for no permission on the file.
+  slave_ = UniqueFd(ioctl(master(), TIOCGPTPEER, kFlags));
+  if (slave_.is_valid()) return absl::OkStatus();
+  // A master that was opened below a /dev that is gone finds its peer no more
+  // (devpts_mntget() in Linux's fs/devpts/inode.c): a predecessor's, in a unit
+  // with PrivateDevices=.
+  if (node_.is_valid()) slave_ = UniqueFd(open(node_path().c_str(), kFlags));
   if (!slave_.is_valid()) return ErrnoStatus("open the terminal");
+  return absl::OkStatus();
+}
+
+std::string Pty::node_path() const {
+  return absl::StrCat("/proc/self/fd/", node());
+}
+
+absl::Status Pty::TakeNode() {
+  // Of the very file that is open: whatever /dev/pts is here, it is right.
+  node_ = UniqueFd(open(absl::StrCat("/proc/self/fd/", slave_.get()).c_str(),
+                        O_PATH | O_CLOEXEC));
+  if (!node_.is_valid()) return ErrnoStatus("find the terminal's file");
   return absl::OkStatus();
 }
 

@@ -26,14 +26,21 @@ class Pty {
 
   static absl::StatusOr<Pty> Create(const Access& access);
 
-  // One whose master an earlier process left; users may have it open.
-  // InvalidArgument if `master` is none.
-  static absl::StatusOr<Pty> Adopt(UniqueFd master, const Access& access);
+  // One whose master an earlier process left, and perhaps its node(); users
+  // may have it open. InvalidArgument if `master` is none.
+  static absl::StatusOr<Pty> Adopt(UniqueFd master, UniqueFd node,
+                                   const Access& access);
 
   // Non-blocking, borrowed.
   int master() const { return master_.get(); }
   // Such as "/dev/pts/7".
   const std::string& name() const { return name_; }
+
+  // The file of the user's side, not open (O_PATH): with it a successor opens
+  // that side, wherever the master comes from. Borrowed.
+  int node() const { return node_.get(); }
+  // Leads to that file in every mount namespace, as long as this lives.
+  std::string node_path() const;
 
   // Readable when users may have come or gone.
   int watch_fd() const { return inotify_.get(); }
@@ -61,6 +68,7 @@ class Pty {
   Pty() = default;
   absl::Status Open(const Access& access);
   absl::Status OpenSlave();
+  absl::Status TakeNode();
   absl::Status MakeRaw();
   // Finds out whether anybody has the terminal open, by leaving it ourselves
   // for a moment.
@@ -69,6 +77,7 @@ class Pty {
 
   UniqueFd master_;
   UniqueFd slave_;
+  UniqueFd node_;
   UniqueFd inotify_;
   std::string name_;
   int users_ = 0;

@@ -541,7 +541,7 @@ TEST_F(RelayTest, ASuccessorGoesOnWithoutLosingAByte) {
     }
     EXPECT_THAT(
         names, ElementsAre("guest", "input-read", "input-write", "own-backend",
-                            "own-viewers", "ring", "terminal"));
+                           "own-viewers", "ring", "terminal", "terminal-node"));
     relay.emplace(StartWith(names, fds));
     EXPECT_EQ(ReadExactly(terminal.get(), 22), "while nobody is there ");
     EXPECT_EQ(ReadExactly(guest.get(), 6), "typed ");

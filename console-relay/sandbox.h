@@ -9,7 +9,7 @@ namespace vmsilo::console_relay {
 
 // What may still be reached by its path.
 struct Paths {
-  std::string terminal;                    // /dev/pts/N
+  std::string terminal;                    // its file
   std::vector<std::string> created_files;  // removed at the end
   std::string log;                         // empty if there is none
 };
