@@ -72,10 +72,10 @@ absl::Status ExplainNoLog(const std::string& silo) {
 absl::Status ShowLog(const std::string& silo, const ConsoleFlags& flags) {
   VMSILO_ASSIGN_OR_RETURN(const std::unique_ptr<SdEventLoop> loop,
                           SdEventLoop::Create());
-  const absl::Status status = ShowConsoleLog({.path = layout::ConsoleLog(silo),
-                                              .filter = !flags.raw,
-                                              .follow = flags.follow},
-                                             loop.get(), STDOUT_FILENO);
+  absl::Status status = ShowConsoleLog({.path = layout::ConsoleLog(silo),
+                                        .filter = !flags.raw,
+                                        .follow = flags.follow},
+                                       loop.get(), STDOUT_FILENO);
   if (absl::IsNotFound(status)) return ExplainNoLog(silo);
   if (absl::IsPermissionDenied(status)) {
     return absl::PermissionDeniedError(
