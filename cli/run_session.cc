@@ -303,7 +303,7 @@ absl::Status RunSession::OnSignal(int signo) {
 }
 
 absl::Status RunSession::OnProgress() {
-  progress_.Show(absl::StrCat(options_.silo, " is starting ... ",
+  progress_.Show(absl::StrCat("waiting for ", options_.silo, " ... ",
                               absl::ToInt64Seconds(clock_->Now() - begun_),
                               " s"));
   return progress_source_.SetTimer(kProgressInterval);

@@ -510,7 +510,7 @@ TEST_F(RunTtyTest, TheEscapeKeyLeavesAHangingSession) {
 TEST_F(RunTtyTest, ShowsThatASiloIsStarting) {
   StartAgent("silent");
   ChildProcess child = StartOnTty({}, {"true"});
-  EXPECT_THAT(ReadUntil(" s"), HasSubstr("work is starting"));
+  EXPECT_THAT(ReadUntil(" s"), HasSubstr("waiting for work"));
   EXPECT_FALSE(IsRaw());
   child.Signal(SIGINT);
   EXPECT_EQ(child.Wait().exit_code, 128 + SIGINT);

@@ -80,8 +80,11 @@ absl::StatusOr<Channels> OpenChannels(absl::string_view kind) {
   }
   VMSILO_ASSIGN_OR_RETURN(channels.status, OpenPort("lab.status"));
   if (kind == "terminal") {
-    VMSILO_ASSIGN_OR_RETURN(channels.input, Open("/dev/hvc0", O_RDONLY));
-    VMSILO_ASSIGN_OR_RETURN(channels.output, Open("/dev/hvc0", O_WRONLY));
+    // The controlling terminal of the program, not ours.
+    VMSILO_ASSIGN_OR_RETURN(channels.input,
+                            Open("/dev/hvc0", O_RDONLY | O_NOCTTY));
+    VMSILO_ASSIGN_OR_RETURN(channels.output,
+                            Open("/dev/hvc0", O_WRONLY | O_NOCTTY));
   } else {
     VMSILO_ASSIGN_OR_RETURN(channels.output, OpenPort("lab.output"));
   }
