@@ -23,8 +23,15 @@
 #include "common/unique_fd.h"
 
 namespace vmsilo::console_relay {
+namespace {
 
-absl::StatusOr<LogFile> LogFile::Open(Options options) {
+std::string Stamp(absl::Time now) {
+  return absl::FormatTime("[%Y-%m-%dT%H:%M:%E3SZ] ", now, absl::UTCTimeZone());
+}
+
+}  // namespace
+
+absl::StatusOr<LogFile> LogFile::Create(Options options) {
   LogFile log(std::move(options));
   const std::string& path = log.options_.path;
   const size_t slash = path.rfind('/');
@@ -33,16 +40,25 @@ absl::StatusOr<LogFile> LogFile::Open(Options options) {
     return absl::InvalidArgumentError(
         absl::StrCat(Quoted(path), " is a directory, not a log file"));
   }
-  VMSILO_ASSIGN_OR_RETURN(
-      log.directory_,
-      OpenNoSymlinks(
-          slash == std::string::npos ? "." : path.substr(0, slash + 1),
-          O_PATH | O_DIRECTORY));
-  VMSILO_RETURN_IF_ERROR(log.OpenFile());
+  log.directory_path_ =
+      slash == std::string::npos ? "." : path.substr(0, slash + 1);
   return log;
 }
 
+absl::Status LogFile::OpenIfNeeded() {
+  struct stat info = {};
+  if (fd_.is_valid() && fstat(fd_.get(), &info) == 0 && info.st_nlink > 0) {
+    return absl::OkStatus();
+  }
+  return OpenFile();
+}
+
 absl::Status LogFile::OpenFile() {
+  // What is written to a file without a name is lost.
+  fd_.Reset();
+  // The directory as well may have been removed, and made again.
+  VMSILO_ASSIGN_OR_RETURN(
+      directory_, OpenNoSymlinks(directory_path_, O_PATH | O_DIRECTORY));
   VMSILO_ASSIGN_OR_RETURN(
       UniqueFd fd,
       OpenBeneath(directory_.get(), name_,
@@ -85,6 +101,16 @@ absl::Status LogFile::RotateIfFull() {
   return OpenFile();
 }
 
+absl::Status LogFile::MarkGap(uint64_t bytes, absl::Time now) {
+  if (is_exact()) return absl::OkStatus();
+  const std::string line =
+      absl::StrCat(is_inside_line_ ? "\n" : "", Stamp(now), "-- ", bytes,
+                   " bytes are missing here --\n");
+  VMSILO_ASSIGN_OR_RETURN(const size_t written, Append(line));
+  is_inside_line_ = written < line.size();
+  return absl::OkStatus();
+}
+
 absl::StatusOr<size_t> LogFile::Append(absl::string_view bytes) {
   const ssize_t written = write(fd_.get(), bytes.data(), bytes.size());
   if (written <= 0) {
@@ -100,8 +126,7 @@ absl::StatusOr<size_t> LogFile::Write(absl::string_view bytes, absl::Time now) {
     return Append(bytes.substr(0, options_.max_size.count() - size_));
   }
   if (!is_inside_line_) {
-    const std::string stamp =
-        absl::FormatTime("[%Y-%m-%dT%H:%M:%E3SZ] ", now, absl::UTCTimeZone());
+    const std::string stamp = Stamp(now);
     VMSILO_ASSIGN_OR_RETURN(const size_t written, Append(stamp));
     if (written < stamp.size()) {
       return absl::ResourceExhaustedError(

@@ -28,8 +28,12 @@ class LogFile {
     bool has_timestamps = false;
   };
 
-  // Opens the file or makes it, mode 0600. Links are not followed.
-  static absl::StatusOr<LogFile> Open(Options options);
+  // Touches no file yet. InvalidArgument if the path is none of a file.
+  static absl::StatusOr<LogFile> Create(Options options);
+
+  // Opens the file or makes it, mode 0600, unless it is open and still has its
+  // name. Links are not followed.
+  absl::Status OpenIfNeeded();
 
   // Bytes in the current file.
   uint64_t size() const { return size_; }
@@ -38,12 +42,16 @@ class LogFile {
   bool is_exact() const { return !options_.has_timestamps; }
 
   // Begins a new file if the current one has its size. After an error the next
-  // call tries again.
+  // call tries again. Like those below, for a file that is open.
   absl::Status RotateIfFull();
 
   // Appends what the current file can take of `bytes`; how many of them. An
   // error says why none could be written.
   absl::StatusOr<size_t> Write(absl::string_view bytes, absl::Time now);
+
+  // Says in a line of its own that so many bytes are missing here; not in a log
+  // that is exact.
+  absl::Status MarkGap(uint64_t bytes, absl::Time now);
 
  private:
   explicit LogFile(Options options) : options_(std::move(options)) {}
@@ -52,6 +60,7 @@ class LogFile {
   absl::StatusOr<size_t> Append(absl::string_view bytes);
 
   Options options_;
+  std::string directory_path_;
   UniqueFd directory_;
   std::string name_;
   UniqueFd fd_;

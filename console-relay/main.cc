@@ -153,7 +153,7 @@ absl::Status RunRelay(const Options& options) {
                                                  inherited.Take(kInputWrite)));
   std::optional<LogFile> log;
   if (!options.log.path.empty()) {
-    VMSILO_ASSIGN_OR_RETURN(log, LogFile::Open(options.log));
+    VMSILO_ASSIGN_OR_RETURN(log, LogFile::Create(options.log));
   }
   UniqueFd viewers;
   if (!options.viewers.empty()) {

@@ -54,7 +54,6 @@ Relay::Relay(EventLoop* loop, const Clock* clock, Parts parts,
 }
 
 absl::Status Relay::Start() {
-  ResumeLog();
   ++ring_.counters().starts;
   terminal_interest_ = EPOLLIN;
   VMSILO_ASSIGN_OR_RETURN(
@@ -195,47 +194,75 @@ absl::Status Relay::PassToTerminal() {
 }
 
 void Relay::PassToLog() {
-  if (!log_.has_value() || is_log_failing_) return;
+  if (!log_.has_value() || is_log_paused_) return;
+  if (const absl::Status status = WriteLog(); !status.ok()) {
+    return PauseLog(status);
+  }
+  if (!is_log_interrupted_) return;
+  is_log_interrupted_ = false;
+  LOG(INFO) << "log: it goes on"
+            << (log_gap_ > 0
+                    ? absl::StrCat(", ", log_gap_, " bytes are missing in it")
+                    : "");
+  log_gap_ = 0;
+}
+
+absl::Status Relay::WriteLog() {
+  VMSILO_RETURN_IF_ERROR(log_->OpenIfNeeded());
+  if (!is_log_resumed_) ResumeLog();
+  is_log_resumed_ = true;
   Ring::LogMark mark = ring_.log_mark();
-  if (mark.position < ring_.begin()) {
-    ring_.counters().log_lost += ring_.begin() - mark.position;
-    mark.position = ring_.begin();
+  if (const uint64_t lost = LostToLog(); lost > 0) {
+    VMSILO_RETURN_IF_ERROR(log_->MarkGap(lost, absl::Now()));
+    ring_.counters().log_lost += lost;
+    log_gap_ += lost;
+    mark.position += lost;
+    ring_.SetLogMark({.position = mark.position, .file_size = log_->size()});
   }
   while (mark.position < ring_.end()) {
-    absl::Status status = log_->RotateIfFull();
-    if (status.ok()) {
-      // Before the write, so that a successor knows what it added.
-      mark.file_size = log_->size();
-      ring_.SetLogMark(mark);
-      const absl::StatusOr<size_t> written = log_->Write(
-          ring_.Peek(mark.position, kMaxReceiveBytes)[0], absl::Now());
-      status = written.status();
-      mark.position += written.value_or(0);
-      ring_.SetLogMark({.position = mark.position, .file_size = log_->size()});
-    }
-    if (!status.ok()) return PauseLog(status);
+    VMSILO_RETURN_IF_ERROR(log_->RotateIfFull());
+    // Before the write, so that a successor knows what it added.
+    mark.file_size = log_->size();
+    ring_.SetLogMark(mark);
+    VMSILO_ASSIGN_OR_RETURN(
+        const size_t written,
+        log_->Write(ring_.Peek(mark.position, kMaxReceiveBytes)[0],
+                    absl::Now()));
+    mark.position += written;
+    ring_.SetLogMark({.position = mark.position, .file_size = log_->size()});
   }
+  return absl::OkStatus();
+}
+
+uint64_t Relay::LostToLog() const {
+  if (!log_.has_value()) return 0;
+  const uint64_t position = ring_.log_mark().position;
+  return position < ring_.begin() ? ring_.begin() - position : 0;
 }
 
 void Relay::PauseLog(const absl::Status& reason) {
   absl::StatusOr<Source> retry = loop_->AddTimer(kLogRetry, [this] {
-    is_log_failing_ = false;
+    is_log_paused_ = false;
     PassToLog();
     return absl::OkStatus();
   });
-  LOG(WARNING) << "log: " << reason.message()
-               << (retry.ok() ? ", trying again later" : ", giving it up");
-  is_log_failing_ = true;
+  // Once, however often it is tried.
+  if (!is_log_interrupted_) {
+    LOG(WARNING) << "log: " << reason.message()
+                 << (retry.ok() ? ", trying again until it works"
+                                : ", giving it up");
+  }
+  is_log_paused_ = true;
+  is_log_interrupted_ = true;
   if (retry.ok()) log_retry_ = *std::move(retry);
 }
 
 void Relay::ResumeLog() {
-  if (!log_.has_value()) return;
   Ring::LogMark mark = ring_.log_mark();
   // What a predecessor wrote and did not live to count. A log with timestamps
   // does not tell; there, a line may be there twice.
   const uint64_t gained = log_->size() - std::min(log_->size(), mark.file_size);
-  if (ring_.counters().starts > 0 && log_->is_exact() &&
+  if (ring_.counters().starts > 1 && log_->is_exact() &&
       gained <= ring_.end() - mark.position) {
     mark.position += gained;
   }
@@ -339,7 +366,7 @@ console::Status Relay::GetStatus() const {
           .to_guest = counters.to_guest,
           .to_guest_lost = counters.to_guest_lost,
           .terminal_lost = ring_.terminal_lost(),
-          .log_lost = counters.log_lost,
+          .log_lost = counters.log_lost + LostToLog(),
           .guest_connections = counters.guest_connections,
           .scrollback = ring_.capacity(),
           .window_size = window_size_};

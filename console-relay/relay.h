@@ -79,8 +79,12 @@ class Relay : private Viewers::Console {
   absl::Status PassOutput();
   absl::Status PassToTerminal();
   void PassToLog();
+  absl::Status WriteLog();
   void PauseLog(const absl::Status& reason);
+  // Finds out what a predecessor has written.
   void ResumeLog();
+  // What fell out of the ring before the log could be written.
+  uint64_t LostToLog() const;
   absl::Status PassInput();
   // Sets what the loop waits for.
   absl::Status UpdateGuestInterest();
@@ -110,8 +114,12 @@ class Relay : private Viewers::Console {
   uint64_t patient_from_ = 0;
   // The guest is made to wait for the terminal's reader.
   bool is_guest_waiting_ = false;
+  bool is_log_resumed_ = false;
   // The log failed, and nothing is tried before the timer.
-  bool is_log_failing_ = false;
+  bool is_log_paused_ = false;
+  // It failed, and has not been complete since.
+  bool is_log_interrupted_ = false;
+  uint64_t log_gap_ = 0;  // lost since then
   uint64_t reported_loss_ = 0;
   std::optional<absl::Time> loss_reported_at_;
 

@@ -48,6 +48,7 @@ using console::AttachViewer;
 using console::ReceiveOutput;
 using console::ReceivePacket;
 using console::SendPacket;
+using ::testing::ContainsRegex;
 using ::testing::ElementsAre;
 using ::testing::EndsWith;
 using ::testing::HasSubstr;
@@ -518,6 +519,69 @@ TEST_F(RelayTest, TheLogHasEveryByteAndIsRotated) {
   struct stat info = {};
   ASSERT_EQ(stat(dir_.Path("log").c_str(), &info), 0);
   EXPECT_EQ(info.st_mode & 07777, 0600u);
+}
+
+TEST_F(RelayTest, ALogThatCannotBeWrittenHoldsUpNobodyAndGoesOnWithAGap) {
+  ASSERT_EQ(mkdir(dir_.Path("log").c_str(), 0700), 0);
+  ChildProcess relay = Start({"--log", dir_.Path("log"), "--scrollback", "4K"});
+  relay.ReadStderrUntil("trying again until it works");
+  const UniqueFd guest = ConnectBackend();
+  const UniqueFd viewer = ConnectViewer();
+  AttachViewer(viewer, {});
+  std::string sent;
+  for (int i = 0; i < 1000; ++i) {
+    const std::string line = absl::StrCat("line ", i, "\n");
+    SendAll(guest.get(), line);
+    EXPECT_EQ(ReceiveOutput(viewer, line.size()), line);
+    sent += line;
+  }
+  EXPECT_EQ(AskStatus(ConnectViewer()).log_lost, sent.size() - 4096);
+  ASSERT_EQ(rmdir(dir_.Path("log").c_str()), 0);
+  EXPECT_THAT(
+      relay.ReadStderrUntil("missing in it"),
+      HasSubstr(absl::StrCat("it goes on, ", sent.size() - 4096, " bytes")));
+  EXPECT_THAT(ReadFile(dir_.Path("log"), 1 << 20),
+              IsOkAndHolds(sent.substr(sent.size() - 4096)));
+  EXPECT_EQ(AskStatus(ConnectViewer()).log_lost, sent.size() - 4096);
+  relay.Signal(SIGTERM);
+  const std::string said = relay.Wait().err;
+  EXPECT_EQ(said.find("trying again"), said.rfind("trying again"));
+}
+
+TEST_F(RelayTest, ALogWithTimestampsSaysWhereBytesAreMissing) {
+  ASSERT_EQ(mkdir(dir_.Path("log").c_str(), 0700), 0);
+  ChildProcess relay = Start(
+      {"--log", dir_.Path("log"), "--log-timestamps", "--scrollback", "4K"});
+  relay.ReadStderrUntil("trying again until it works");
+  const UniqueFd guest = ConnectBackend();
+  SendAll(guest.get(), std::string(5000, 'x'));
+  const UniqueFd viewer = ConnectViewer();
+  while (AskStatus(viewer).from_guest < 5000) {
+  }
+  ASSERT_EQ(rmdir(dir_.Path("log").c_str()), 0);
+  relay.ReadStderrUntil("missing in it");
+  EXPECT_THAT(ReadFile(dir_.Path("log"), 1 << 20),
+              IsOkAndHolds(ContainsRegex(
+                  "^\\[[^]]+\\] -- 904 bytes are missing here --\n"
+                  "\\[[^]]+\\] x+$")));
+}
+
+TEST_F(RelayTest, ALogThatWasRemovedIsMadeAgain) {
+  ASSERT_EQ(mkdir(dir_.Path("logs").c_str(), 0700), 0);
+  ChildProcess relay = Start({"--log", dir_.Path("logs/log")});
+  const UniqueFd guest = ConnectBackend();
+  const UniqueFd viewer = ConnectViewer();
+  AttachViewer(viewer, {});
+  for (const char* text : {"one", "two", "six"}) {
+    SendAll(guest.get(), text);
+    EXPECT_EQ(ReceiveOutput(viewer, 3), text);
+    EXPECT_THAT(ReadFile(dir_.Path("logs/log"), 100), IsOkAndHolds(text));
+    ASSERT_EQ(unlink(dir_.Path("logs/log").c_str()), 0);
+  }
+  ASSERT_EQ(rmdir(dir_.Path("logs").c_str()), 0);
+  SendAll(guest.get(), "end");
+  EXPECT_EQ(ReceiveOutput(viewer, 3), "end");
+  relay.ReadStderrUntil("trying again until it works");
 }
 
 TEST_F(RelayTest, ASuccessorGoesOnWithoutLosingAByte) {

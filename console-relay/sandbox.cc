@@ -64,6 +64,8 @@ absl::Status Confine(const Paths& paths) {
                  {"openat2", "renameat", "renameat2", "ftruncate"});
     filter.AllowIf("the log without openat2()", "openat",
                    {{.index = 2, .value = O_NOFOLLOW, .mask = O_NOFOLLOW}});
+    filter.AllowIf("its directory, as well", "openat",
+                   {{.index = 2, .value = O_PATH, .mask = O_PATH}});
   }
   return filter.Install();
 }

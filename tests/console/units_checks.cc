@@ -12,6 +12,8 @@
 #include <array>
 #include <cerrno>
 #include <cstddef>
+#include <cstdint>
+#include <cstring>
 #include <iostream>
 #include <string>
 #include <utility>
@@ -40,10 +42,22 @@ constexpr char kRelay[] = "vmsilo-work-console-relay.service";
 constexpr char kVm[] = "vmsilo-work-vm.service";
 constexpr char kTerminal[] = "/run/vmsilo/work/console";
 constexpr char kBackend[] = "/run/vmsilo/work/console.d/backend.socket";
+constexpr char kLogs[] = "/var/log/vmsilo/work/console";
 constexpr char kViewers[] = "/run/vmsilo/work/console.d/viewers.socket";
 
 std::string Property(absl::string_view unit, absl::string_view name) {
   return Answer(absl::StrCat("systemctl show --value -p ", name, " ", unit));
+}
+
+// All of the silo's log, the oldest file first.
+std::string Logs() {
+  std::string logs;
+  for (int number = 9; number >= 0; --number) {
+    const std::string path = absl::StrCat(
+        kLogs, "/console.log", number > 0 ? absl::StrCat(".", number) : "");
+    absl::StrAppend(&logs, ReadFile(path, 1 << 20).value_or(""));
+  }
+  return logs;
 }
 
 // Lines with numbers, so that any byte that is missing or doubled shows.
@@ -73,7 +87,8 @@ class RelayUnitTest : public testing::Test {
   }
 
   void SetUp() override {
-    ASSERT_TRUE(Succeeds(absl::StrCat("systemctl start ", kVm)));
+    ASSERT_TRUE(
+        Succeeds(absl::StrCat("rm -rf ", kLogs, " && systemctl start ", kVm)));
   }
 
   void TearDown() override {
@@ -208,6 +223,7 @@ TEST_F(RelayUnitTest, NobodyNoticesThatTheRelayIsKilledOrRestarted) {
   EXPECT_TRUE(conversation.seen_on_terminal() == output);
   EXPECT_TRUE(conversation.seen_by_client() == output);
   EXPECT_TRUE(conversation.seen_by_guest() == input);
+  EXPECT_TRUE(Logs() == output);
 
   EXPECT_EQ(Property(kRelay, "ActiveState"), "active");
   EXPECT_EQ(Answer(absl::StrCat("readlink -f ", kTerminal)), device);
@@ -223,6 +239,49 @@ TEST_F(RelayUnitTest, NobodyNoticesThatTheRelayIsKilledOrRestarted) {
   EXPECT_EQ(status.to_guest_lost, 0u);
   EXPECT_EQ(status.terminal_lost, 0u);
   EXPECT_EQ(status.guest_connections, 2u);
+}
+
+TEST_F(RelayUnitTest, AFullDiskCostsTheLogAGapAndNobodyElseAnything) {
+  ASSERT_TRUE(Succeeds(absl::StrCat(
+      "systemctl stop ", kVm,
+      " && mount -t tmpfs -o size=64k,mode=700,uid=4200,gid=4200 full ", kLogs,
+      " && systemctl start ", kVm)));
+  ChildProcess journal = ChildProcess::Start(
+      {.argv = {"/usr/bin/journalctl", "-q", "-f", "-n", "0", "-o", "cat", "-t",
+                "vmsilo-console-relay"}});
+  const absl::StatusOr<UniqueFd> guest = ConnectUnix(kBackend);
+  ASSERT_THAT(guest, IsOk());
+  const UniqueFd viewer = console::ConnectViewer(kViewers);
+  console::AttachViewer(viewer, {});
+  // Twice the scrollback.
+  const std::string output = NumberedLines(160000);
+  constexpr size_t kStep = 8000;
+  for (size_t i = 0; i < output.size(); i += kStep) {
+    SendAll(guest->get(), absl::string_view(output).substr(i, kStep));
+    ASSERT_TRUE(console::ReceiveOutput(viewer, kStep) ==
+                output.substr(i, kStep));
+  }
+  EXPECT_THAT(journal.ReadStdoutUntil("trying again until it works"),
+              testing::HasSubstr("No space left on device"));
+  const UniqueFd asker = console::ConnectViewer(kViewers);
+  const uint64_t lost = console::AskStatus(asker).log_lost;
+  EXPECT_GT(lost, 0u);
+
+  ASSERT_TRUE(Succeeds(absl::StrCat("mount -o remount,size=16m ", kLogs)));
+  const std::string said = journal.ReadStdoutUntil("missing in it");
+  EXPECT_THAT(said,
+              testing::HasSubstr(absl::StrCat("it goes on, ", lost, " bytes")));
+  EXPECT_EQ(console::AskStatus(asker).log_lost, lost);
+  const std::string log = Logs();
+  ASSERT_EQ(log.size(), output.size() - lost);
+  const size_t gap =
+      std::mismatch(log.begin(), log.end(), output.begin()).first - log.begin();
+  EXPECT_GT(gap, 32768u);
+  EXPECT_TRUE(absl::string_view(log).substr(gap) ==
+              absl::string_view(output).substr(gap + lost));
+
+  ASSERT_TRUE(
+      Succeeds(absl::StrCat("systemctl stop ", kVm, " && umount ", kLogs)));
 }
 
 TEST_F(RelayUnitTest, TheVmWaitsUntilTheRelayIsReady) {
