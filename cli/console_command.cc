@@ -104,7 +104,8 @@ absl::Status ConsoleCommand(const std::string& silo,
                                       : flags.socket,
        .read_only = flags.read_only,
        .takes_over = flags.take_over,
-       .filter = !flags.raw});
+       .filter = !flags.raw,
+       .escape = flags.escape});
   return session.Run();
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
@@ -11,6 +12,7 @@ struct ConsoleFlags {
   bool read_only = false;
   bool take_over = false;
   bool raw = false;
+  std::optional<char> escape = '~';
   bool log = false;
   bool follow = false;  // the log
   std::string socket;   // instead of the silo's own

@@ -36,6 +36,10 @@ namespace {
 // A person waits for the console to come back; twice a second is soon.
 constexpr absl::Duration kRetryInterval = absl::Milliseconds(500);
 
+// What a terminal may take to show the last of it. One that is stuck, because
+// Ctrl-S was typed or the network is gone, must not keep a person who leaves.
+constexpr absl::Duration kDrainTime = absl::Seconds(1);
+
 // What may wait for the relay: a paste, while the guest takes its time.
 constexpr size_t kMaxWaitingInput = size_t{64} * 1024;
 
@@ -49,11 +53,11 @@ ConsoleSession::ConsoleSession(EventLoop* loop, Stdio stdio,
       role_(options_.read_only ? console::Role::kObserver
                                : console::Role::kWriter),
       takes_over_(options_.takes_over),
+      keys_(options_.escape),
       in_(loop, {.capacity =
                      [this] {
                        // Without a terminal, input waits for whom it is meant.
-                       const bool takes =
-                           is_terminal_ || connection_.is_valid();
+                       const bool takes = is_terminal_ || has_guest_ == true;
                        return takes ? kMaxWaitingInput - input_.size() : 0;
                      },
                  .take = [this](absl::string_view bytes) { OnTyped(bytes); },
@@ -67,17 +71,30 @@ absl::Status ConsoleSession::Run() {
     status = loop_->RunOnce(absl::InfiniteDuration());
     if (status.ok()) status = Update();
   }
-  // What has been shown is shown to its end, if somebody looks.
-  while (status.ok() && status_.ok() && !out_.is_empty()) {
-    status = loop_->RunOnce(absl::InfiniteDuration());
-  }
-  if (is_terminal_) {
-    const std::string reset = filter_.Reset();
-    // A terminal that is gone needs none.
-    (void)!write(stdio_.out, reset.data(), reset.size());
-  }
+  Drain();
   terminal_.Leave();
   return status.ok() ? status_ : status;
+}
+
+void ConsoleSession::Drain() {
+  const absl::Status before = status_;
+  // An error of the loop's here would hide how the session ended.
+  absl::Status status;
+  bool is_late = false;
+  Source timer;
+  if (is_terminal_) {
+    status = out_.Write(filter_.Reset(), 0);
+    absl::StatusOr<Source> started = loop_->AddTimer(kDrainTime, [&is_late] {
+      is_late = true;
+      return absl::OkStatus();
+    });
+    if (!started.ok()) return;
+    timer = *std::move(started);
+  }
+  // A signal, or a reader that has gone, ends the waiting.
+  while (status.ok() && !is_late && !out_.is_empty() && status_ == before) {
+    status = loop_->RunOnce(absl::InfiniteDuration());
+  }
 }
 
 absl::Status ConsoleSession::Prepare() {
@@ -101,9 +118,16 @@ absl::Status ConsoleSession::Prepare() {
   }
   VMSILO_RETURN_IF_ERROR(out_.Open(stdio_.out));
   if (is_terminal_) {
+    VMSILO_ASSIGN_OR_RETURN(suspend_source_, loop_->AddSignal(SIGTSTP, [this] {
+      return Suspend();
+    }));
     VMSILO_RETURN_IF_ERROR(terminal_.Enter(stdio_.in));
     Say("the console of silo ", options_.silo,
-        options_.read_only ? ", to look at" : "", "; ~? for help, ~. to leave");
+        options_.read_only ? ", to look at" : "",
+        options_.escape.has_value()
+            ? absl::StrCat("; ", keys_.NameOf('?'), " for help, ",
+                           keys_.NameOf('.'), " to leave")
+            : "; no escape character");
   }
   // On a terminal an observer has keys for us, too.
   if (is_terminal_ || !options_.read_only) {
@@ -158,7 +182,7 @@ absl::Status ConsoleSession::OnConnection(uint32_t events) {
   if (size < 0 && (errno == EAGAIN || errno == EINTR)) return absl::OkStatus();
   if (size <= 0) {
     // What was typed was meant for the guest that there was.
-    input_.clear();
+    if (is_terminal_) input_.clear();
     has_guest_.reset();
     return is_finished_ ? absl::OkStatus() : Retry();
   }
@@ -185,7 +209,14 @@ void ConsoleSession::OnPacket(absl::string_view packet) {
   } else if (const auto* change = std::get_if<console::RoleChange>(&*message)) {
     role_ = change->role;
     input_.clear();
-    Say("somebody else types now; ~w to take over");
+    if (!is_terminal_) {
+      // The rest of a pipe would be lost without a word.
+      Finish(absl::UnavailableError(absl::StrCat("the console of silo ",
+                                                 Quoted(options_.silo),
+                                                 ": somebody else types now")));
+      return;
+    }
+    Say("somebody else types now", TakeOverHint());
   } else if (const auto* status = std::get_if<console::Status>(&*message)) {
     Say(status->has_guest ? "virtual machine connected"
                           : "no virtual machine connected",
@@ -211,7 +242,8 @@ void ConsoleSession::OnAttached(const console::Attached& attached) {
     Say("silo ", options_.silo, " does not run; waiting for it");
   }
   has_guest_ = attached.has_guest;
-  if (!attached.has_guest) input_.clear();
+  // Keys that were meant for another; a pipe's bytes wait.
+  if (!attached.has_guest && is_terminal_) input_.clear();
   SendSize();
 }
 
@@ -234,12 +266,18 @@ void ConsoleSession::OnError(const console::Error& error) {
       is_terminal_) {
     // Looking on is better than nothing; the relay has hung up.
     role_ = console::Role::kObserver;
-    Say("somebody else types; ~w to take over");
+    Say("somebody else types", TakeOverHint());
     return;
   }
   Finish(absl::UnavailableError(absl::StrCat("the console of silo ",
                                              Quoted(options_.silo), ": ",
                                              Escaped(error.message))));
+}
+
+std::string ConsoleSession::TakeOverHint() const {
+  return options_.escape.has_value() && !options_.read_only
+             ? absl::StrCat("; ", keys_.NameOf('w'), " to take over")
+             : "";
 }
 
 void ConsoleSession::OnTyped(absl::string_view bytes) {
@@ -262,10 +300,10 @@ void ConsoleSession::OnCommand(EscapeKeys::Command command) {
       Finish(absl::OkStatus());
       break;
     case EscapeKeys::Command::kHelp:
-      Say(EscapeKeys::Help());
+      Say(keys_.Help());
       break;
     case EscapeKeys::Command::kSuspend:
-      Suspend();
+      if (const absl::Status status = Suspend(); !status.ok()) Finish(status);
       break;
     case EscapeKeys::Command::kStatus:
       if (!connection_.is_valid() || !Send(console::StatusRequest{})) {
@@ -291,12 +329,24 @@ void ConsoleSession::OnCommand(EscapeKeys::Command command) {
   }
 }
 
-void ConsoleSession::Suspend() {
+absl::Status ConsoleSession::Suspend() {
+  suspend_source_.Reset();
   terminal_.Leave();
-  // SIGCONT brings us back, with the terminal as the shell left it.
-  (void)raise(SIGSTOP);
-  const absl::Status status = terminal_.Enter(stdio_.in);
-  if (!status.ok()) Finish(status);
+  // The whole job, as the terminal does with Ctrl-Z, and by a signal that the
+  // kernel ignores where no shell could continue the job: ssh(1) without a
+  // shell, or a window of tmux(1), would be stuck for good.
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGTSTP);
+  sigprocmask(SIG_UNBLOCK, &set, nullptr);
+  (void)kill(0, SIGTSTP);  // to ourselves among others, which is allowed
+  // Here again after SIGCONT, with the terminal as the shell left it.
+  VMSILO_ASSIGN_OR_RETURN(
+      suspend_source_, loop_->AddSignal(SIGTSTP, [this] { return Suspend(); }));
+  VMSILO_RETURN_IF_ERROR(terminal_.Enter(stdio_.in));
+  Say("the console of silo ", options_.silo, " again");
+  SendSize();
+  return absl::OkStatus();
 }
 
 void ConsoleSession::SendSize() {
@@ -318,6 +368,7 @@ bool ConsoleSession::Send(const console::FromViewer& message) {
 }
 
 void ConsoleSession::SendInput() {
+  if (!is_terminal_ && has_guest_ != true) return;
   while (connection_.is_valid() && !input_.empty()) {
     const size_t size = std::min(input_.size(), console::kMaxInputBytes);
     if (!Send(console::Input{.bytes =
@@ -333,6 +384,7 @@ absl::Status ConsoleSession::Update() {
   SendInput();
   VMSILO_RETURN_IF_ERROR(in_.Update());
   SendInput();
+  // Typed, or piped, and nothing of it is left.
   if (has_input_ended_ && input_.empty()) {
     Finish(absl::OkStatus());
     return absl::OkStatus();
@@ -369,7 +421,8 @@ void ConsoleSession::SayLine(absl::string_view text) {
 }
 
 void ConsoleSession::Finish(absl::Status status) {
-  if (is_finished_) return;
+  // A signal may still hurry a session that has ended well.
+  if (is_finished_ && (!status_.ok() || status.ok())) return;
   is_finished_ = true;
   status_ = std::move(status);
   connection_source_.Reset();

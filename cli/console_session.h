@@ -27,6 +27,7 @@ struct ConsoleOptions {
   bool read_only = false;
   bool takes_over = false;
   bool filter = true;  // what the guest writes to a terminal
+  std::optional<char> escape = '~';
 };
 
 // A person at a silo's console, until the person leaves. The silo may go and
@@ -55,7 +56,11 @@ class ConsoleSession {
   void OnError(const console::Error& error);
   void OnTyped(absl::string_view bytes);
   void OnCommand(EscapeKeys::Command command);
-  void Suspend();
+  std::string TakeOverHint() const;
+  // Stops, as a shell's Ctrl-Z does, until the shell lets us go on.
+  absl::Status Suspend();
+  // Shows what is left, as far as somebody looks.
+  void Drain();
   void SendSize();
   // False if the relay has no room now.
   bool Send(const console::FromViewer& message);
@@ -93,6 +98,7 @@ class ConsoleSession {
   LocalInput in_;
   LocalOutput out_;
   std::vector<Source> signal_sources_;
+  Source suspend_source_;
   Source connection_source_;
   Source retry_;
 };

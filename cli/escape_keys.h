@@ -1,16 +1,25 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 
 namespace vmsilo::cli {
 
 // What a person can tell the client of a console while everything else goes to
-// the guest: a tilde at the beginning of a line and a key, as ssh(1) has it.
+// the guest: an escape character at the beginning of a line and a key, as
+// ssh(1) has it.
 class EscapeKeys {
  public:
+  // The escape character as people write it: itself, `^X` for a control
+  // character, or `none`, and then everything goes to the guest.
+  static absl::StatusOr<std::optional<char>> Parse(absl::string_view text);
+
+  explicit EscapeKeys(std::optional<char> escape = '~') : escape_(escape) {}
+
   enum class Command { kLeave, kHelp, kSuspend, kStatus, kTakeOver, kSendSize };
 
   struct Typed {
@@ -22,10 +31,14 @@ class EscapeKeys {
   Typed Read(absl::string_view bytes);
 
   // The keys, a line each, with line breaks for a raw terminal.
-  static std::string Help();
+  std::string Help() const;
+
+  // How to type `key`: "~.". Empty without an escape character.
+  std::string NameOf(char key) const;
 
  private:
-  enum class State { kLineStart, kTilde, kInsideLine };
+  std::optional<char> escape_;
+  enum class State { kLineStart, kEscape, kInsideLine };
   State state_ = State::kLineStart;
 };
 

@@ -1,9 +1,12 @@
 #include "cli/escape_keys.h"
 
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/strings/string_view.h"
+#include "common/testing/status_matchers.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -68,7 +71,36 @@ TEST(EscapeKeysTest, KeysMayComeOneByOne) {
 
 TEST(EscapeKeysTest, ExplainsEveryKey) {
   for (const char* key : {"~.", "~?", "~s", "~w", "~r", "~^Z", "~~"}) {
-    EXPECT_THAT(EscapeKeys::Help(), HasSubstr(key));
+    EXPECT_THAT(EscapeKeys().Help(), HasSubstr(key));
+  }
+}
+
+TEST(EscapeKeysTest, TheEscapeCharacterIsAnyOne) {
+  EscapeKeys keys(*EscapeKeys::Parse("^]"));
+  const EscapeKeys::Typed typed = keys.Read("~.\r\x1d\x1d\r\x1d.");
+  EXPECT_EQ(typed.for_guest, "~.\r\x1d\r");
+  EXPECT_THAT(typed.commands, testing::ElementsAre(Command::kLeave));
+  EXPECT_THAT(keys.Help(), HasSubstr("  ^].   leave"));
+  EXPECT_THAT(keys.Help(), HasSubstr("  ^]^]  type"));
+  EXPECT_EQ(keys.NameOf('?'), "^]?");
+}
+
+TEST(EscapeKeysTest, OrThereIsNone) {
+  EscapeKeys keys(*EscapeKeys::Parse("none"));
+  const EscapeKeys::Typed typed = keys.Read("~.\r~~?");
+  EXPECT_EQ(typed.for_guest, "~.\r~~?");
+  EXPECT_TRUE(typed.commands.empty());
+  EXPECT_EQ(keys.NameOf('.'), "");
+}
+
+TEST(EscapeKeysTest, KnowsHowPeopleWriteCharacters) {
+  EXPECT_THAT(EscapeKeys::Parse("%"), IsOkAndHolds(std::optional('%')));
+  EXPECT_THAT(EscapeKeys::Parse("^"), IsOkAndHolds(std::optional('^')));
+  EXPECT_THAT(EscapeKeys::Parse("^a"), IsOkAndHolds(std::optional('\x01')));
+  for (const char* wrong : {"", "ab", "^1", "^M", "^j", " ", "\x7f", "\xe4"}) {
+    EXPECT_THAT(EscapeKeys::Parse(wrong),
+                StatusIs(absl::StatusCode::kInvalidArgument))
+        << wrong;
   }
 }
 

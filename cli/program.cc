@@ -14,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "cli/commands.h"
+#include "cli/escape_keys.h"
 #include "cli/logs_command.h"
 #include "cli/run_command.h"
 #include "cli/service_manager.h"
@@ -140,6 +141,18 @@ Command MakeConsole(ConsoleFlags* flags) {
       "follow", "With --log, go on with what is logged from now on",
       &flags->follow);
   follow.short_name = 'f';
+  Option escape = {.name = "escape",
+                   .argument = "CHARACTER",
+                   .help =
+                       "Use another character than ~, such as ^], or "
+                       "'none': then everything typed goes to the guest",
+                   .apply = [flags](absl::string_view text) {
+                     absl::StatusOr<std::optional<char>> character =
+                         EscapeKeys::Parse(text);
+                     if (character.ok()) flags->escape = *character;
+                     return character.status();
+                   }};
+  escape.short_name = 'e';
   return Command{
       .name = "console",
       .operands = "NAME",
@@ -148,7 +161,9 @@ Command MakeConsole(ConsoleFlags* flags) {
           "Connects this terminal with the silo's serial console. What it has "
           "shown before comes first; then it is as if one sat in front of it, "
           "until ~. is typed at the beginning of a line; ~? lists what else "
-          "there is. The silo may stop and start meanwhile.\n"
+          "there is. The silo may stop and start meanwhile. In a session of "
+          "ssh(1), which takes ~ for itself, it is typed twice, or another "
+          "--escape is chosen.\n"
           "\n"
           "Several people can look at a console, and one of them types. "
           "screen(1) and other terminal programs work on "
@@ -156,6 +171,10 @@ Command MakeConsole(ConsoleFlags* flags) {
           "\n"
           "What the guest writes to the terminal is filtered as with 'vmsilo "
           "run'; what goes to a file or a pipe is not.\n"
+          "\n"
+          "Without a terminal, standard input goes to the console as soon as "
+          "the silo runs, and its end ends the session; with --read-only it "
+          "is not read.\n"
           "\n"
           "--log shows what the console has shown as far as it is in a log "
           "(console.log in vmsilo.toml(5)), from the oldest line on, whether "
@@ -170,6 +189,7 @@ Command MakeConsole(ConsoleFlags* flags) {
                         "Show everything that the guest writes, also what "
                         "could harm",
                         &flags->raw),
+           std::move(escape),
            SwitchOption("log", "Show the console's log, and end", &flags->log),
            std::move(follow),
            StringOption("socket", "PATH",

@@ -19,15 +19,21 @@ constexpr char kEscapeKey = 0x1d;  // Ctrl-]
 constexpr int kEscapePresses = 3;
 constexpr absl::Duration kEscapeSpan = absl::Seconds(1);
 
-constexpr int kFaults[] = {SIGSEGV, SIGBUS, SIGABRT, SIGFPE, SIGILL, SIGSYS};
+// What would end the program without another word: faults, exceptions that
+// nobody catches (SIGABRT), and signals that nobody has a reason to send.
+constexpr int kDeadly[] = {
+    SIGSEGV, SIGBUS,  SIGABRT, SIGFPE,  SIGILL,  SIGSYS,    SIGTRAP, SIGXCPU,
+    SIGXFSZ, SIGALRM, SIGUSR1, SIGUSR2, SIGPROF, SIGVTALRM, SIGIO,   SIGPWR};
 
 // Globals, because a signal handler has nothing else. Written before the
 // handlers are armed, and read by them alone.
-int fault_fd = -1;
-termios fault_termios = {};
+int saved_fd = -1;
+termios saved_termios = {};
 
-void OnFault(int signo) {
-  tcsetattr(fault_fd, TCSANOW, &fault_termios);
+void OnDeadly(int signo) {
+  // From the background this would be a reason to be stopped.
+  signal(SIGTTOU, SIG_IGN);
+  tcsetattr(saved_fd, TCSANOW, &saved_termios);
   // SA_RESETHAND has put the default action back: this time it is the end.
   raise(signo);
 }
@@ -40,11 +46,11 @@ absl::Status RawTerminal::Enter(int fd) {
   }
   raw_ = saved_;
   cfmakeraw(&raw_);
-  fault_fd = fd;
-  fault_termios = saved_;
-  for (const int signo : kFaults) {
+  saved_fd = fd;
+  saved_termios = saved_;
+  for (const int signo : kDeadly) {
     struct sigaction action = {};
-    action.sa_handler = OnFault;
+    action.sa_handler = OnDeadly;
     action.sa_flags = static_cast<int>(SA_RESETHAND);
     sigaction(signo, &action, nullptr);
   }
@@ -66,7 +72,7 @@ void RawTerminal::Leave() {
   const auto old = signal(SIGTTOU, SIG_IGN);
   (void)tcsetattr(fd_, TCSANOW, &saved_);
   signal(SIGTTOU, old);
-  for (const int signo : kFaults) signal(signo, SIG_DFL);
+  for (const int signo : kDeadly) signal(signo, SIG_DFL);
 }
 
 void RawTerminal::EnterAgain() {

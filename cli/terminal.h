@@ -13,7 +13,7 @@
 namespace vmsilo::cli {
 
 // Puts the terminal of `fd` into raw mode, and back when destroyed or when the
-// program dies of a fault. SIGKILL is beyond help. One at a time.
+// program dies of a signal. SIGKILL is beyond help. One at a time.
 class RawTerminal {
  public:
   RawTerminal() = default;

@@ -1,0 +1,49 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "common/socket.h"
+#include "common/testing/process.h"
+#include "common/testing/status_matchers.h"
+#include "common/testing/temp_dir.h"
+#include "common/unique_fd.h"
+#include "gtest/gtest.h"
+
+namespace vmsilo {
+
+// A silo's console with the relay as it is shipped; the hypervisor is the
+// test's.
+class ConsoleTest : public ::testing::Test {
+ protected:
+  void StartRelay() {
+    relay_.reset();
+    relay_ = std::make_unique<ChildProcess>(ChildProcess::Start(
+        {.argv = {Runfile("console-relay/vmsilo-console-relay"), "--backend",
+                  dir_.Path("backend"), "--pty", dir_.Path("console"),
+                  "--viewers", dir_.Path("viewers"), "--log-level", "debug"}}));
+    relay_->ReadStderrUntil("ready");
+  }
+
+  std::vector<std::string> Client(std::vector<std::string> options = {}) {
+    std::vector<std::string> argv = {Runfile("cli/vmsilo"), "console",
+                                     "--socket", dir_.Path("viewers")};
+    argv.insert(argv.end(), options.begin(), options.end());
+    argv.push_back("work");
+    return argv;
+  }
+
+  UniqueFd ConnectGuest() {
+    absl::StatusOr<UniqueFd> guest = ConnectUnix(dir_.Path("backend"));
+    EXPECT_THAT(guest, IsOk());
+    relay_->ReadStderrUntil("the virtual machine is connected");
+    return *std::move(guest);
+  }
+
+  TempDir dir_;
+  std::unique_ptr<ChildProcess> relay_;
+};
+
+}  // namespace vmsilo
