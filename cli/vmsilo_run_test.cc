@@ -3,12 +3,8 @@
 // all of it is one program's behaviour over one fixture.
 
 #include <fcntl.h>
-#include <poll.h>
-#include <pty.h>
 #include <signal.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
-#include <termios.h>
 #include <unistd.h>
 
 #include <array>
@@ -16,11 +12,11 @@
 #include <string>
 #include <vector>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "common/testing/process.h"
 #include "common/testing/temp_dir.h"
+#include "common/testing/terminal.h"
 #include "common/unique_fd.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -334,140 +330,80 @@ TEST_F(RunTest, WrongUse) {
 // The same on a terminal, of which the test holds the other end.
 class RunTtyTest : public RunTest {
  protected:
-  RunTtyTest() {
-    int master = -1;
-    int slave = -1;
-    const winsize size = {.ws_row = 30, .ws_col = 100};
-    EXPECT_EQ(openpty(&master, &slave, nullptr, nullptr, &size), 0);
-    master_ = UniqueFd(master);
-    slave_ = UniqueFd(slave);
-    fcntl(master, F_SETFD, FD_CLOEXEC);
-    fcntl(slave, F_SETFD, FD_CLOEXEC);
-    EXPECT_EQ(tcgetattr(slave, &before_), 0);
-  }
-
   ChildProcess StartOnTty(std::vector<std::string> options,
                           std::vector<std::string> command) {
-    const int tty = slave_.get();
     return ChildProcess::Start(
         {.argv = Argv(std::move(options), std::move(command)),
          .environment = {{"TERM", "xterm-256color"}},
-         .fds = {{0, tty}, {1, tty}, {2, tty}}});
+         .fds = terminal_.fds()});
   }
 
-  void Type(absl::string_view keys) {
-    ASSERT_EQ(write(master_.get(), keys.data(), keys.size()),
-              static_cast<ssize_t>(keys.size()));
-  }
-
-  // What has been printed, once it contains `text`.
-  std::string ReadUntil(absl::string_view text) {
-    while (!absl::StrContains(seen_, text)) {
-      pollfd poller = {master_.get(), POLLIN, 0};
-      std::array<char, 4096> buffer;
-      if (poll(&poller, 1, 30'000) <= 0) {
-        ADD_FAILURE() << "'" << text << "' did not come, but '" << seen_ << "'";
-        break;
-      }
-      const ssize_t n = read(master_.get(), buffer.data(), buffer.size());
-      if (n <= 0) break;
-      seen_.append(buffer.data(), static_cast<size_t>(n));
-    }
-    return seen_;
-  }
-
-  // After the program has ended: everything it printed.
-  std::string ReadRest() {
-    const char end[] = "<end of the test>";
-    EXPECT_GT(write(slave_.get(), end, sizeof(end) - 1), 0);
-    return ReadUntil(end);
-  }
-
-  bool IsRaw() const {
-    termios now = {};
-    EXPECT_EQ(tcgetattr(slave_.get(), &now), 0);
-    return (now.c_lflag & ICANON) == 0;
-  }
-
-  void ExpectRestored() {
-    termios now = {};
-    ASSERT_EQ(tcgetattr(slave_.get(), &now), 0);
-    EXPECT_EQ(now.c_lflag, before_.c_lflag);
-    EXPECT_EQ(now.c_iflag, before_.c_iflag);
-    EXPECT_EQ(now.c_oflag, before_.c_oflag);
-  }
-
-  UniqueFd master_;
-  UniqueFd slave_;
-  termios before_ = {};
-  std::string seen_;
+  Terminal terminal_;
 };
 
 TEST_F(RunTtyTest, GivesTheCommandATerminal) {
   StartAgent();
   ChildProcess child = StartOnTty({}, {"args"});
   EXPECT_EQ(child.Wait().exit_code, 0);
-  EXPECT_THAT(ReadRest(), AllOf(HasSubstr("tty=1 rows=30"),
-                                HasSubstr("TERM=xterm-256color")));
+  EXPECT_THAT(terminal_.ReadRest(), AllOf(HasSubstr("tty=1 rows=30"),
+                                          HasSubstr("TERM=xterm-256color")));
 }
 
 TEST_F(RunTtyTest, UnlessItIsToldNotTo) {
   StartAgent();
   ChildProcess child = StartOnTty({"--no-tty"}, {"args"});
   EXPECT_EQ(child.Wait().exit_code, 0);
-  EXPECT_THAT(ReadRest(), HasSubstr("tty=0"));
+  EXPECT_THAT(terminal_.ReadRest(), HasSubstr("tty=0"));
 }
 
 TEST_F(RunTtyTest, PassesEveryKeyAndRestoresTheTerminal) {
   StartAgent();
   ChildProcess child = StartOnTty({}, {"keys"});
   // Types ahead; the keys must not be lost.
-  Type("a");
-  ReadUntil("<97>");
-  EXPECT_TRUE(IsRaw());
-  Type("\x03\x1a\x1c\r");
-  ReadUntil("<3><26><28><13>");
-  Type("q");
+  terminal_.Type("a");
+  terminal_.ReadUntil("<97>");
+  EXPECT_TRUE(terminal_.IsRaw());
+  terminal_.Type("\x03\x1a\x1c\r");
+  terminal_.ReadUntil("<3><26><28><13>");
+  terminal_.Type("q");
   EXPECT_EQ(child.Wait().exit_code, 0);
-  ExpectRestored();
+  EXPECT_TRUE(terminal_.IsRestored());
 }
 
 TEST_F(RunTtyTest, RestoresTheTerminalWhateverEndsIt) {
   StartAgent();
   for (const int signo : {SIGTERM, SIGHUP, SIGSEGV, SIGABRT}) {
     ChildProcess child = StartOnTty({}, {"keys"});
-    Type("a");
-    ReadUntil("<97>");
-    seen_.clear();
-    EXPECT_TRUE(IsRaw());
+    terminal_.Type("a");
+    terminal_.ReadUntil("<97>");
+    EXPECT_TRUE(terminal_.IsRaw());
     child.Signal(signo);
     child.Wait();
-    ExpectRestored();
+    EXPECT_TRUE(terminal_.IsRestored());
   }
 }
 
 TEST_F(RunTtyTest, RestoresTheTerminalWhenTheGuestDies) {
   StartAgent();
   ChildProcess child = StartOnTty({}, {"keys"});
-  Type("a");
-  ReadUntil("<97>");
+  terminal_.Type("a");
+  terminal_.ReadUntil("<97>");
   agent_->Signal(SIGKILL);
   EXPECT_EQ(child.Wait().exit_code, 125);
-  ExpectRestored();
-  EXPECT_THAT(ReadRest(), HasSubstr("connection ended"));
+  EXPECT_TRUE(terminal_.IsRestored());
+  EXPECT_THAT(terminal_.ReadRest(), HasSubstr("connection ended"));
 }
 
 TEST_F(RunTtyTest, TellsOfANewSize) {
   StartAgent();
   ChildProcess child = StartOnTty({}, {"keys"});
-  Type("a");
-  ReadUntil("<97>");
-  const winsize size = {.ws_row = 50, .ws_col = 120};
-  ASSERT_EQ(ioctl(master_.get(), TIOCSWINSZ, &size), 0);
+  terminal_.Type("a");
+  terminal_.ReadUntil("<97>");
+  terminal_.Resize(50, 120);
   // It comes by itself to a foreground process of the terminal's session.
   child.Signal(SIGWINCH);
-  ReadUntil("rows=50");
-  Type("q");
+  terminal_.ReadUntil("rows=50");
+  terminal_.Type("q");
   EXPECT_EQ(child.Wait().exit_code, 0);
 }
 
@@ -477,7 +413,7 @@ TEST_F(RunTtyTest, FiltersWhatAGuestPrints) {
       "\x1b]0;title\a\x1b[31mred\x1b[0m\x1b[6n\x1b[?1049h\x1b[?25l!";
   ChildProcess child = StartOnTty({}, {"write", nasty});
   EXPECT_EQ(child.Wait().exit_code, 0);
-  const std::string seen = ReadRest();
+  const std::string seen = terminal_.ReadRest();
   EXPECT_THAT(seen, HasSubstr("\x1b[31mred\x1b[0m\x1b[?1049h\x1b[?25l!"));
   EXPECT_THAT(seen, AllOf(Not(HasSubstr("title")), Not(HasSubstr("\x1b[6n"))));
   // And the screen is put back.
@@ -488,33 +424,33 @@ TEST_F(RunTtyTest, FiltersWithoutATerminalInTheGuestAsWell) {
   StartAgent();
   ChildProcess child = StartOnTty({"--no-tty"}, {"write", "\x1b]0;title\a!"});
   EXPECT_EQ(child.Wait().exit_code, 0);
-  EXPECT_THAT(ReadRest(), Not(HasSubstr("title")));
+  EXPECT_THAT(terminal_.ReadRest(), Not(HasSubstr("title")));
 }
 
 TEST_F(RunTtyTest, PassesEverythingWithRaw) {
   StartAgent();
   ChildProcess child = StartOnTty({"--raw"}, {"write", "\x1b]0;title\a!"});
   EXPECT_EQ(child.Wait().exit_code, 0);
-  EXPECT_THAT(ReadRest(), HasSubstr("\x1b]0;title\a!"));
+  EXPECT_THAT(terminal_.ReadRest(), HasSubstr("\x1b]0;title\a!"));
 }
 
 TEST_F(RunTtyTest, TheEscapeKeyLeavesAHangingSession) {
   StartAgent();
   ChildProcess child = StartOnTty({}, {"ignore"});
-  ReadUntil("waiting");
-  Type("\x1d\x1d\x1d");
+  terminal_.ReadUntil("waiting");
+  terminal_.Type("\x1d\x1d\x1d");
   EXPECT_EQ(child.Wait().exit_code, 125);
-  ExpectRestored();
+  EXPECT_TRUE(terminal_.IsRestored());
 }
 
 TEST_F(RunTtyTest, ShowsThatASiloIsStarting) {
   StartAgent("silent");
   ChildProcess child = StartOnTty({}, {"true"});
-  EXPECT_THAT(ReadUntil(" s"), HasSubstr("waiting for work"));
-  EXPECT_FALSE(IsRaw());
+  EXPECT_THAT(terminal_.ReadUntil(" s"), HasSubstr("waiting for work"));
+  EXPECT_FALSE(terminal_.IsRaw());
   child.Signal(SIGINT);
   EXPECT_EQ(child.Wait().exit_code, 128 + SIGINT);
-  ExpectRestored();
+  EXPECT_TRUE(terminal_.IsRestored());
 }
 
 TEST_F(RunTest, AppendsToALog) {

@@ -2,12 +2,8 @@
 // a person gets is what the command did.
 
 #include <fcntl.h>
-#include <poll.h>
-#include <pty.h>
 #include <signal.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
-#include <termios.h>
 #include <unistd.h>
 
 #include <array>
@@ -16,12 +12,12 @@
 #include <utility>
 #include <vector>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "common/testing/process.h"
 #include "common/testing/temp_dir.h"
+#include "common/testing/terminal.h"
 #include "common/unique_fd.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -210,43 +206,22 @@ TEST_F(RunTest, ManyAtOnce) {
 }
 
 TEST_F(RunTest, OnATerminal) {
-  int master = -1;
-  int slave = -1;
-  const winsize size = {.ws_row = 33, .ws_col = 101};
-  ASSERT_EQ(openpty(&master, &slave, nullptr, nullptr, &size), 0);
-  const UniqueFd ours(master);
-  const UniqueFd theirs(slave);
-  ASSERT_EQ(fcntl(master, F_SETFD, FD_CLOEXEC), 0);
-  ASSERT_EQ(fcntl(slave, F_SETFD, FD_CLOEXEC), 0);
+  Terminal terminal(33, 101);
   ChildProcess child = ChildProcess::Start(
       {.argv = Argv({}, {"sh", "-c",
                          // The signal may come before the first read or in it.
                          "trap 'echo interrupted' INT; stty size; echo ready; "
                          "read line || read line; echo \"<$line>\"; exit 4"}),
        .environment = {{"TERM", "xterm"}},
-       .fds = {{0, slave}, {1, slave}, {2, slave}}});
-  std::string seen;
-  const auto read_until = [&](absl::string_view text) {
-    while (!absl::StrContains(seen, text)) {
-      pollfd poller = {master, POLLIN, 0};
-      std::array<char, 4096> buffer;
-      ASSERT_GT(poll(&poller, 1, 30'000), 0) << seen;
-      const ssize_t n = read(master, buffer.data(), buffer.size());
-      ASSERT_GT(n, 0);
-      seen.append(buffer.data(), static_cast<size_t>(n));
-    }
-  };
-  read_until("ready");
-  EXPECT_THAT(seen, HasSubstr("33 101"));
+       .fds = terminal.fds()});
+  EXPECT_THAT(terminal.ReadUntil("ready"), HasSubstr("33 101"));
   // Ctrl-C is a byte here and a signal in the guest.
-  ASSERT_EQ(write(master, "\x03", 1), 1);
-  read_until("interrupted");
-  ASSERT_EQ(write(master, "typed\r", 6), 6);
-  read_until("<typed>");
+  terminal.Type("\x03");
+  terminal.ReadUntil("interrupted");
+  terminal.Type("typed\r");
+  terminal.ReadUntil("<typed>");
   EXPECT_EQ(child.Wait().exit_code, 4);
-  termios now = {};
-  ASSERT_EQ(tcgetattr(slave, &now), 0);
-  EXPECT_NE(now.c_lflag & ICANON, 0u);
+  EXPECT_TRUE(terminal.IsRestored());
 }
 
 }  // namespace
