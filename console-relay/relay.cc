@@ -159,8 +159,17 @@ absl::Status Relay::OnTerminalUsers() {
   if (change.was_left || change.was_entered) {
     is_terminal_full_ = false;
     patient_from_ = taken_;
-    // Whoever comes sees what there is to see first.
-    if (pty_.is_open()) ring_.RewindTerminal();
+    is_terminal_new_ = pty_.is_open();
+    newness_.Reset();
+    if (is_terminal_new_) {
+      ring_.RewindTerminal();
+      VMSILO_ASSIGN_OR_RETURN(newness_, loop_->AddTimer(kNewness, [this] {
+        is_terminal_new_ = false;
+        // Whoever comes sees what there is to see first.
+        ring_.RewindTerminal();
+        return PassToTerminal();
+      }));
+    }
     ReportStatus();
   }
   return PassToTerminal();
@@ -173,7 +182,7 @@ absl::Status Relay::PassOutput() {
 }
 
 absl::Status Relay::PassToTerminal() {
-  if (pty_.is_open()) {
+  if (pty_.is_open() && !is_terminal_new_) {
     if (ring_.SkipLost() > 0) ReportLoss();
     while (!is_terminal_full_ && ring_.terminal() < ring_.end()) {
       const absl::StatusOr<size_t> sent =

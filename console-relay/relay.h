@@ -30,6 +30,11 @@ inline constexpr size_t kTerminalWriteBytes = size_t{8} * 1024;
 // waits again, so that a slow reader slows down nobody.
 inline constexpr absl::Duration kPatience = absl::Milliseconds(100);
 
+// What waits in a terminal when somebody opens it is what programs throw away
+// before they set it up and read (picocom, for one). So the scrollback comes
+// this long after, which nobody notices.
+inline constexpr absl::Duration kNewness = absl::Milliseconds(100);
+
 // Between attempts to write a log that could not be written.
 inline constexpr absl::Duration kLogRetry = absl::Seconds(5);
 
@@ -106,6 +111,8 @@ class Relay : private Viewers::Console {
   OnGuestChange on_guest_change_;
   console::WindowSize window_size_;
 
+  // Somebody has just opened the terminal.
+  bool is_terminal_new_ = false;
   // The terminal took less than it was given, and has not asked for more.
   bool is_terminal_full_ = false;
   // What its readers have taken, and how much that must be before the guest
@@ -129,6 +136,7 @@ class Relay : private Viewers::Console {
   Source guest_source_;
   Source terminal_source_;
   Source users_source_;
+  Source newness_;
   Source patience_;
   Source log_retry_;
   // Last: it calls us.

@@ -322,6 +322,9 @@ TEST_F(RelayTest, AUserWhoDoesNotReadLosesBytesAndDoesNotBlockTheGuest) {
   const ChildProcess relay = Start({"--scrollback", "64K"});
   const UniqueFd guest = ConnectBackend();
   const UniqueFd terminal = OpenTerminal();
+  // What comes before they have seen anything is not theirs to lose.
+  SendAll(guest.get(), "hello");
+  EXPECT_EQ(ReadExactly(terminal.get(), 5), "hello");
   const std::string block(64 * 1024, 'x');
   for (int i = 0; i < 64; ++i) SendAll(guest.get(), block);
   const UniqueFd viewer = ConnectViewer();
