@@ -51,6 +51,7 @@ std::vector<std::string> UnitsOfSilo(absl::string_view silo) {
           layout::SocketUnit(silo),
           layout::PrepUnit(silo),
           layout::ConsoleRelayUnit(silo),
+          layout::ConsoleSocketUnit(silo),
           layout::WaylandSeccontextUnit(silo),
           layout::GpuUnit(silo),
           layout::SoundUnit(silo),

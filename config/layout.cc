@@ -107,7 +107,7 @@ std::string ConsoleDir(absl::string_view vm) {
   return absl::StrCat(RuntimeDir(vm), "/console.d");
 }
 std::string ConsoleBackendSocket(absl::string_view vm) {
-  return absl::StrCat(ConsoleDir(vm), "/backend.socket");
+  return absl::StrCat(RuntimeDir(vm), "/console-backend.socket");
 }
 std::string ConsolePty(absl::string_view vm) {
   return absl::StrCat(ConsoleDir(vm), "/pty");
@@ -175,6 +175,9 @@ std::string VmUnit(absl::string_view vm) { return Unit(vm, "vm"); }
 std::string ConsoleRelayUnit(absl::string_view vm) {
   return Unit(vm, "console-relay");
 }
+std::string ConsoleSocketUnit(absl::string_view vm) {
+  return absl::StrCat("vmsilo-", vm, "-console-relay.socket");
+}
 std::string VirtiofsdUnit(absl::string_view vm, absl::string_view tag) {
   return Unit(vm, absl::StrCat("virtiofsd-", tag));
 }
@@ -194,6 +197,7 @@ std::string SessionBindUnit(absl::string_view vm) {
 std::string UnitForRole(absl::string_view vm, absl::string_view role) {
   if (role == "socket") return SocketUnit(vm);
   if (role == "proxy") return ProxyTemplate(vm);
+  if (role == "console-socket") return ConsoleSocketUnit(vm);
   if (absl::StartsWith(role, "virtiofsd-") ||
       std::find(std::begin(kRoles), std::end(kRoles), role) !=
           std::end(kRoles)) {

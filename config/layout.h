@@ -73,8 +73,9 @@ std::string ControlSocketLink(absl::string_view vm,
 std::string EmptyDir(absl::string_view vm);
 
 std::string ConsoleDir(absl::string_view vm);
-// The relay listens, crosvm connects. (For QEMU and Cloud Hypervisor the relay
-// connects to HypervisorConsoleSocket().)
+// systemd listens here for the relay, crosvm connects: it would not start
+// without a listener. (For QEMU and Cloud Hypervisor the relay connects to
+// HypervisorConsoleSocket().)
 std::string ConsoleBackendSocket(absl::string_view vm);
 // A link to the relay's terminal.
 std::string ConsolePty(absl::string_view vm);
@@ -118,6 +119,8 @@ std::string ProxyTemplate(absl::string_view vm);     // vmsilo-NAME@.service
 std::string PrepUnit(absl::string_view vm);          // …-prep.service
 std::string VmUnit(absl::string_view vm);            // …-vm.service
 std::string ConsoleRelayUnit(absl::string_view vm);  // …-console-relay…
+// What activates it, under crosvm: …-console-relay.socket.
+std::string ConsoleSocketUnit(absl::string_view vm);
 std::string VirtiofsdUnit(absl::string_view vm,
                           absl::string_view tag);  // …-virtiofsd-TAG…
 std::string SoundUnit(absl::string_view vm);       // …-sound.service
@@ -131,10 +134,9 @@ std::string SessionBindUnit(absl::string_view vm);
 // Short names of the units that a silo can have: what a configuration calls
 // them in `vms.NAME.units`. Shares have further ones, "virtiofsd-TAG".
 inline constexpr absl::string_view kRoles[] = {
-    "socket",     "proxy",         "prep",
-    "vm",         "console-relay", "sound",
-    "tray",       "gpu",           "wayland-seccontext",
-    "usb-attach", "session-bind"};
+    "socket",         "proxy",       "prep", "vm",  "console-relay",
+    "console-socket", "sound",       "tray", "gpu", "wayland-seccontext",
+    "usb-attach",     "session-bind"};
 // The unit of that short name; empty for anything else.
 std::string UnitForRole(absl::string_view vm, absl::string_view role);
 

@@ -362,6 +362,7 @@ INSTANTIATE_TEST_SUITE_P(
          "2:17: error: vms.work.units.network: a silo has no unit of this "
          "short "
          "name; there are 'vm', 'socket', 'proxy', 'prep', 'console-relay', "
+         "'console-socket', "
          "'virtiofsd-TAG', 'sound', 'tray', 'wayland-seccontext', 'gpu', "
          "'usb-attach' and 'session-bind'"},
     }),

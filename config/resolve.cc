@@ -234,15 +234,16 @@ void Resolver::ResolveUnits() {
       if (unit.empty()) {
         const absl::string_view nearest = Nearest(
             role, {std::begin(layout::kRoles), std::end(layout::kRoles)});
-        Error(Locate(tree_, {"vms", vm.name, "units", role}),
-              absl::StrCat(
-                  "a silo has no unit of this short name; ",
-                  nearest.empty()
-                      ? "there are 'vm', 'socket', 'proxy', 'prep', "
-                        "'console-relay', 'virtiofsd-TAG', 'sound', 'tray', "
-                        "'wayland-seccontext', 'gpu', 'usb-attach' and "
-                        "'session-bind'"
-                      : absl::StrCat("did you mean '", nearest, "'?")));
+        Error(
+            Locate(tree_, {"vms", vm.name, "units", role}),
+            absl::StrCat("a silo has no unit of this short name; ",
+                         nearest.empty()
+                             ? "there are 'vm', 'socket', 'proxy', 'prep', "
+                               "'console-relay', 'console-socket', "
+                               "'virtiofsd-TAG', 'sound', 'tray', "
+                               "'wayland-seccontext', 'gpu', 'usb-attach' and "
+                               "'session-bind'"
+                             : absl::StrCat("did you mean '", nearest, "'?")));
         continue;
       }
       add(unit, settings);

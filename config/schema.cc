@@ -519,7 +519,8 @@ struct TableOf<Vm> {
           "units",
           "Raw systemd settings for this silo's units, by short name: "
           "`units.vm.Service.MemoryMax = \"4G\"`. Short names are `vm`, "
-          "`socket`, `proxy`, `prep`, `console-relay`, `virtiofsd-TAG`, "
+          "`socket`, `proxy`, `prep`, `console-relay`, `console-socket`, "
+          "`virtiofsd-TAG`, "
           "`sound`, `tray`, `wayland-seccontext`, `gpu`, `usb-attach` and "
           "`session-bind`."),
       Accepted("guestPrograms", kBelongsToImage),

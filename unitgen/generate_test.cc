@@ -21,6 +21,7 @@ namespace vmsilo::unitgen {
 namespace {
 
 using ::testing::AllOf;
+using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
@@ -131,7 +132,7 @@ TEST(GenerateTest, RootNeverFollowsALinkOfABackEnds) {
   EXPECT_THAT(UnitText(MakeConfig(), "vmsilo-work-vm.service"),
               HasSubstr("ExecStartPre=+/usr/libexec/vmsilo/vmsilo-prepare give "
                         "--to vmsilo-work -- "
-                        "/run/vmsilo/work/console.d/backend.socket "
+                        "/run/vmsilo/work/console-backend.socket "
                         "/run/vmsilo/work/gpu/gpu.socket "
                         "/run/vmsilo/work/sound/sound.socket\n"));
 }
@@ -249,6 +250,28 @@ TEST(GenerateTest, TheUserReachesTheConsoleAndNoOtherSocket) {
   vm.console.mode = config::ConsoleMode::kOff;
   EXPECT_THAT(text(), AllOf(HasSubstr("StandardInput=null\n"),
                             HasSubstr("RuntimeDirectory=vmsilo/work/vm\n")));
+}
+
+// crosvm would not start if nobody listened, and the silo needs no console.
+TEST(GenerateTest, SystemdListensToCrosvmForTheRelay) {
+  config::Config config = MakeConfig();
+  EXPECT_THAT(UnitText(config, "vmsilo-work-console-relay.socket"),
+              AllOf(HasSubstr("ListenStream=/run/vmsilo/work/"
+                              "console-backend.socket\n"
+                              "FileDescriptorName=backend\n"),
+                    HasSubstr("StopWhenUnneeded=yes\n"),
+                    HasSubstr("RemoveOnStop=yes\n")));
+  EXPECT_THAT(UnitText(config, "vmsilo-work-console-relay.service"),
+              AllOf(HasSubstr("Requires=vmsilo-work-console-relay.socket\n"),
+                    HasSubstr("After=vmsilo-work-console-relay.socket\n")));
+  EXPECT_THAT(UnitText(config, "vmsilo-work-vm.service"),
+              AllOf(ContainsRegex("\nWants=[^\n]*"
+                                  "vmsilo-work-console-relay\\.socket"),
+                    ContainsRegex("\nAfter=[^\n]*"
+                                  "vmsilo-work-console-relay\\.socket")));
+  config.vms[0].hypervisor = config::Hypervisor::kQemu;
+  EXPECT_THAT(UnitText(config, "vmsilo-work-vm.service"),
+              Not(HasSubstr("console-relay.socket")));
 }
 
 TEST(GenerateTest, AConsolesLogIsTheUsersAndItsDirectoryToo) {

@@ -79,6 +79,27 @@ std::vector<std::string> ConsoleRelayCommandLine(const config::Config& config,
   return argv;
 }
 
+// crosvm connects once and ends if nobody listens, and a silo can live without
+// its console: so systemd listens, whatever becomes of the relay. The socket is
+// root's until the VM's unit hands it over, in a directory of root's, and the
+// relay gets nothing but the descriptor.
+void AddConsoleSocket(const config::Vm& vm, Context* context) {
+  Unit unit = Backend(
+      vm, layout::ConsoleSocketUnit(vm.name),
+      absl::StrCat("Console of silo ", vm.name, ", for its hypervisor"),
+      absl::StrCat("takes the hypervisor's end of the console of silo '",
+                   vm.name, "'"),
+      VmKey(vm, "console"));
+  unit.In("Socket")
+      .Add("ListenStream", layout::ConsoleBackendSocket(vm.name))
+      .Add("FileDescriptorName", "backend")
+      .Add("SocketMode", "0600")
+      .Add("RemoveOnStop", "yes")
+      // The relay's own limit is the one that counts.
+      .Add("TriggerLimitIntervalSec", "0");
+  context->Emit(std::move(unit));
+}
+
 void AddConsoleRelay(const config::Vm& vm, Context* context) {
   const config::Config& config = context->config();
   Unit unit = Backend(
@@ -86,9 +107,13 @@ void AddConsoleRelay(const config::Vm& vm, Context* context) {
       absl::StrCat("Console of silo ", vm.name),
       absl::StrCat("offers the console of silo '", vm.name, "' as a terminal"),
       VmKey(vm, "console"));
-  unit.In("Unit")
-      .Add("StartLimitIntervalSec", "60s")
-      .Add("StartLimitBurst", "10");
+  Section& head = unit.In("Unit");
+  if (ConsoleRelayListens(vm)) {
+    AddConsoleSocket(vm, context);
+    const std::string socket = layout::ConsoleSocketUnit(vm.name);
+    head.Add("Requires", socket).Add("After", socket);
+  }
+  head.Add("StartLimitIntervalSec", "60s").Add("StartLimitBurst", "10");
   Section& service = unit.In("Service");
   // Ready when its sockets are there, which holds back the VM.
   service.Add("Type", "notify")

@@ -258,6 +258,11 @@ class VmService {
       // become a restart of the VM.
       wants.push_back(layout::ConsoleRelayUnit(vm_.name));
       after.push_back(layout::ConsoleRelayUnit(vm_.name));
+      if (ConsoleRelayListens(vm_)) {
+        // Also where the relay cannot start.
+        wants.push_back(layout::ConsoleSocketUnit(vm_.name));
+        after.push_back(layout::ConsoleSocketUnit(vm_.name));
+      }
     }
     if (HasGpu(vm_)) {
       binds.push_back(layout::GpuUnit(vm_.name));

@@ -37,7 +37,7 @@ TEST(CrosvmCommandLineTest, Minimal) {
             "--socket /run/vmsilo/work/vm/crosvm-control.socket "
             "--pivot-root /run/vmsilo/work/empty "
             "--serial type=unix-stream,"
-            "path=\"/run/vmsilo/work/console.d/backend.socket\","
+            "path=\"/run/vmsilo/work/console-backend.socket\","
             "input-unix-stream=true,hardware=virtio-console,num=1,console=true "
             "--vsock cid=4242 --balloon-page-reporting /boot/vmlinuz");
 }

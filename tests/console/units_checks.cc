@@ -40,8 +40,11 @@ namespace {
 
 constexpr char kRelay[] = "vmsilo-work-console-relay.service";
 constexpr char kVm[] = "vmsilo-work-vm.service";
+constexpr char kRelaySocket[] = "vmsilo-work-console-relay.socket";
+constexpr char kDropIn[] =
+    "/run/systemd/system/vmsilo-work-console-relay.service.d";
 constexpr char kTerminal[] = "/run/vmsilo/work/console";
-constexpr char kBackend[] = "/run/vmsilo/work/console.d/backend.socket";
+constexpr char kBackend[] = "/run/vmsilo/work/console-backend.socket";
 constexpr char kLogs[] = "/var/log/vmsilo/work/console";
 constexpr char kViewers[] = "/run/vmsilo/work/console.d/viewers.socket";
 
@@ -284,6 +287,60 @@ TEST_F(RelayUnitTest, AFullDiskCostsTheLogAGapAndNobodyElseAnything) {
       Succeeds(absl::StrCat("systemctl stop ", kVm, " && umount ", kLogs)));
 }
 
+// crosvm's only connection does not fail, and a silo can live without its
+// console.
+TEST_F(RelayUnitTest, ASiloRunsWithoutItsRelay) {
+  ASSERT_TRUE(Succeeds(absl::StrCat(
+      "systemctl stop ", kVm, " && mkdir -p ", kDropIn,
+      " && printf '[Service]\nExecStart=\nExecStart=/usr/bin/false\n' >",
+      kDropIn, "/broken.conf && systemctl daemon-reload && systemctl start ",
+      kVm)));
+  // The hypervisor's connection has started it for the last time.
+  EXPECT_TRUE(SucceedsWithin(
+      absl::StrCat("systemctl is-failed ", kRelay, " ", kRelaySocket)));
+  EXPECT_EQ(Property(kVm, "ActiveState"), "active");
+  EXPECT_EQ(Property(kVm, "NRestarts"), "0");
+  EXPECT_THAT(Answer("/usr/bin/vmsilo status work"),
+              testing::HasSubstr("its relay does not run"));
+  // Mended, the next start has all of it again.
+  ASSERT_TRUE(Succeeds(absl::StrCat("rm -r ", kDropIn,
+                                    " && systemctl daemon-reload && systemctl "
+                                    "reset-failed && systemctl restart ",
+                                    kVm)));
+  EXPECT_EQ(Property(kRelay, "ActiveState"), "active");
+  EXPECT_THAT(Answer("/usr/bin/vmsilo status work"),
+              testing::HasSubstr("machine connected, 0 viewers"));
+}
+
+TEST_F(RelayUnitTest, AStoppedSiloLeavesNothingBehind) {
+  ASSERT_TRUE(Succeeds(absl::StrCat("test -S ", kBackend)));
+  ASSERT_TRUE(Succeeds(absl::StrCat("systemctl stop ", kVm)));
+  EXPECT_TRUE(SucceedsWithin(
+      absl::StrCat("! systemctl is-active ", kRelay, " ", kRelaySocket)));
+  EXPECT_TRUE(Succeeds(absl::StrCat(
+      "! test -e ", kBackend, " && ! test -e /run/vmsilo/work/console.d")));
+}
+
+TEST_F(RelayUnitTest, TheLogIsTheUsersAndIsShownToHim) {
+  absl::StatusOr<UniqueFd> guest = ConnectUnix(kBackend);
+  ASSERT_THAT(guest, IsOk());
+  const UniqueFd viewer = console::ConnectViewer(kViewers);
+  console::AttachViewer(viewer, {});
+  const std::string output = "\x1b]0;title\alogin: \r\n";
+  SendAll(guest->get(), output);
+  console::ReceiveOutput(viewer, output.size());
+  EXPECT_EQ(Answer(absl::StrCat("stat -c '%U %a' ", kLogs)), "desk 700");
+  EXPECT_EQ(Answer("stat -c '%U %a' /var/log/vmsilo/work"), "root 755");
+  const Outcome shown = AsDesk("vmsilo console --log work");
+  EXPECT_EQ(shown.status, 0) << shown.err;
+  EXPECT_EQ(shown.out, "login: \r\n");
+  EXPECT_EQ(AsDesk("vmsilo console --log --raw work").out, output);
+  const Outcome other =
+      Shell("setpriv --reuid=nobody --clear-groups vmsilo console --log work");
+  EXPECT_EQ(other.status, 77) << other.err;
+  EXPECT_THAT(other.err, testing::HasSubstr("for the desktop user and root"));
+}
+
 TEST_F(RelayUnitTest, TheVmWaitsUntilTheRelayIsReady) {
   ASSERT_TRUE(Succeeds(absl::StrCat(
       "systemctl stop ", kVm,
@@ -304,7 +361,7 @@ TEST_F(RelayUnitTest, TheVmWaitsUntilTheRelayIsReady) {
     ASSERT_THAT(hold, IsOk());
     EXPECT_EQ(Property(kRelay, "ActiveState"), "activating");
     EXPECT_EQ(Property(kVm, "ActiveState"), "inactive");
-    EXPECT_THAT(Shell(absl::StrCat("test -e ", kBackend)).status, 1);
+    EXPECT_THAT(Shell(absl::StrCat("test -e ", kViewers)).status, 1);
   }
   EXPECT_TRUE(SucceedsWithin(absl::StrCat("systemctl is-active ", kVm)));
   EXPECT_TRUE(Succeeds(absl::StrCat("test -S ", kBackend, " -a -S ", kViewers,

@@ -199,8 +199,11 @@ int RunHelper(const std::vector<std::string>& args) {
   for (size_t i = 0; i + 1 < args.size(); ++i) {
     const std::string& value = args[i + 1];
     if (args[i] == "--backend") backend = value;
+    // systemd may listen there already.
+    const bool listens_itself = getenv("LISTEN_FDS") == nullptr;
     if (args[i] == "--socket" || args[i] == "--socket-path" ||
-        (args[i] == "--backend" && has("--pty") && !connects)) {
+        (args[i] == "--backend" && has("--pty") && !connects &&
+         listens_itself)) {
       if (Listen(value, SOCK_STREAM) < 0) return 1;
     } else if (args[i] == "--wayland-sock") {
       if (!Connect(value)) return 1;
