@@ -111,20 +111,30 @@ class RelayUnitTest : public testing::Test {
 // further ahead than is allowed.
 class Conversation {
  public:
-  Conversation(int guest, int terminal, int client)
-      : guest_(guest), terminal_(terminal), client_(client) {}
+  // Of descriptors, for the time of the conversation.
+  Conversation(int guest, int terminal, int client, std::string output,
+               std::string input)
+      : guest_(guest),
+        terminal_(terminal),
+        client_(client),
+        output_(std::move(output)),
+        input_(std::move(input)) {}
 
   // Less than the scrollback and the buffers of the way can lose.
   static constexpr size_t kMaxOutputAhead = size_t{256} * 1024;
   // Less than a terminal that nobody reads takes.
   static constexpr size_t kMaxInputAhead = 1024;
 
-  // Goes on until both readers have come to `output`'s end and the guest to
-  // `input`'s.
-  void Run(absl::string_view output, absl::string_view input) {
-    while (seen_on_terminal_.size() < output.size() ||
-           seen_by_client_.size() < output.size() ||
-           seen_by_guest_.size() < input.size()) {
+  // Goes on until the readers have seen this share of everything; more than
+  // that is on its way then.
+  void RunUntil(double share) {
+    const absl::string_view output = output_;
+    const absl::string_view input = input_;
+    const auto output_size = static_cast<size_t>(output.size() * share);
+    const auto input_size = static_cast<size_t>(input.size() * share);
+    while (seen_on_terminal_.size() < output_size ||
+           seen_by_client_.size() < output_size ||
+           seen_by_guest_.size() < input_size) {
       const size_t slower =
           std::min(seen_on_terminal_.size(), seen_by_client_.size());
       const bool may_write =
@@ -155,6 +165,8 @@ class Conversation {
     }
   }
 
+  const std::string& output() const { return output_; }
+  const std::string& input() const { return input_; }
   const std::string& seen_on_terminal() const { return seen_on_terminal_; }
   const std::string& seen_by_client() const { return seen_by_client_; }
   const std::string& seen_by_guest() const { return seen_by_guest_; }
@@ -185,6 +197,8 @@ class Conversation {
   int guest_;
   int terminal_;
   int client_;
+  const std::string output_;
+  const std::string input_;
   std::string seen_on_terminal_;
   std::string seen_by_client_;
   std::string seen_by_guest_;
@@ -205,24 +219,23 @@ TEST_F(RelayUnitTest, NobodyNoticesThatTheRelayIsKilledOrRestarted) {
                 "--clear-groups", "/usr/bin/vmsilo", "console", "--read-only",
                 "work"}});
   const std::string device = Answer(absl::StrCat("readlink -f ", kTerminal));
-  Conversation conversation(guest->get(), terminal->get(), client.stdout_fd());
+  Conversation conversation(guest->get(), terminal->get(), client.stdout_fd(),
+                            NumberedLines(400000), NumberedLines(2000));
+  const std::string& output = conversation.output();
+  const std::string& input = conversation.input();
 
-  // What is written and typed while nobody is there is part of it.
-  const std::vector<std::string> ends = {
-      "systemctl kill --kill-whom=main -s KILL ",
-      "systemctl kill --kill-whom=main -s KILL ", "systemctl restart ",
-      "systemctl kill --kill-whom=main -s KILL "};
-  const std::string output = NumberedLines(400000);
-  const std::string input = NumberedLines(2000);
-  for (size_t i = 0; i < ends.size(); ++i) {
-    const size_t quarters = i + 1;
-    conversation.Run(
-        absl::string_view(output).substr(0, output.size() / 5 * quarters),
-        absl::string_view(input).substr(0, input.size() / 5 * quarters));
+  // In the middle of it; and what is written and typed while nobody is there
+  // is part of it.
+  constexpr int kEnds = 8;
+  for (int i = 1; i < kEnds; ++i) {
+    conversation.RunUntil(static_cast<double>(i) / kEnds);
     ASSERT_FALSE(HasFatalFailure());
-    ASSERT_TRUE(Succeeds(absl::StrCat(ends[i], kRelay)));
+    ASSERT_TRUE(Succeeds(
+        absl::StrCat(i == 3 ? "systemctl restart "
+                            : "systemctl kill --kill-whom=main -s KILL ",
+                     kRelay)));
   }
-  conversation.Run(output, input);
+  conversation.RunUntil(1);
   EXPECT_TRUE(conversation.seen_on_terminal() == output);
   EXPECT_TRUE(conversation.seen_by_client() == output);
   EXPECT_TRUE(conversation.seen_by_guest() == input);
