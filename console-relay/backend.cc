@@ -18,9 +18,11 @@
 namespace vmsilo::console_relay {
 namespace {
 
-// Soon, so that little of a boot is missed where nobody keeps it (QEMU), then
-// ten times a second, for the seconds in which a virtual machine restarts.
+// Soon, for the seconds in which a virtual machine starts or restarts, so that
+// next to nothing of a boot is missed where nobody keeps it (QEMU); then ten
+// times a second.
 constexpr absl::Duration kFirstDelay = absl::Milliseconds(5);
+constexpr int kFirstTries = 1000;
 constexpr absl::Duration kMaxDelay = absl::Milliseconds(100);
 
 }  // namespace
@@ -47,16 +49,17 @@ absl::Status BackendListener::OnConnection() {
 absl::Status BackendConnector::Connect() {
   absl::StatusOr<UniqueFd> guest = ConnectUnix(path_);
   if (guest.ok()) {
-    delay_ = absl::ZeroDuration();
+    tries_ = 0;
     retry_.Reset();
     return on_guest_(*std::move(guest));
   }
-  if (delay_ == absl::ZeroDuration()) {
+  if (tries_ == 0) {
     VLOG(1) << guest.status().message() << ", trying again and again";
   }
-  delay_ = std::clamp(2 * delay_, kFirstDelay, kMaxDelay);
+  tries_ = std::min(tries_ + 1, kFirstTries);
   VMSILO_ASSIGN_OR_RETURN(
-      retry_, loop_->AddTimer(delay_, [this] { return Connect(); }));
+      retry_, loop_->AddTimer(tries_ < kFirstTries ? kFirstDelay : kMaxDelay,
+                              [this] { return Connect(); }));
   return absl::OkStatus();
 }
 

@@ -4,7 +4,6 @@
 #include <string>
 
 #include "absl/status/status.h"
-#include "absl/time/time.h"
 #include "common/event_loop.h"
 #include "common/unique_fd.h"
 
@@ -49,7 +48,7 @@ class BackendConnector {
   EventLoop* loop_;
   std::string path_;
   OnGuest on_guest_;
-  absl::Duration delay_;
+  int tries_ = 0;  // that failed, as far as it matters
   Source retry_;
 };
 

@@ -120,7 +120,7 @@ class Conversation {
         output_(std::move(output)),
         input_(std::move(input)) {}
 
-  // Less than the scrollback and the buffers of the way can lose.
+  // Less than the scrollback keeps for whoever is late.
   static constexpr size_t kMaxOutputAhead = size_t{256} * 1024;
   // Less than a terminal that nobody reads takes.
   static constexpr size_t kMaxInputAhead = 1024;
