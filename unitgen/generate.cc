@@ -9,6 +9,7 @@
 #include "unitgen/networkd.h"
 #include "unitgen/polkit.h"
 #include "unitgen/session_units.h"
+#include "unitgen/silo_units.h"
 #include "unitgen/sysusers.h"
 #include "unitgen/tmpfiles.h"
 #include "unitgen/vm_units.h"
@@ -20,6 +21,7 @@ absl::StatusOr<Output> Generate(const config::Config& config,
   if (!config.enable) return std::move(context).TakeOutput();
   for (const config::Vm& vm : config.vms) {
     AddVmUnits(vm, &context);
+    AddSiloUnits(vm, &context);
     AddHelperUnits(vm, &context);
     AddSessionUnits(vm, &context);
   }

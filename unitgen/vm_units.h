@@ -5,8 +5,7 @@
 
 namespace vmsilo::unitgen {
 
-// The socket that commands come through, the service of each connection, the
-// runtime directory and the hypervisor itself.
+// The hypervisor, and what belongs to its start and stop.
 void AddVmUnits(const config::Vm& vm, Context* context);
 
 }  // namespace vmsilo::unitgen
