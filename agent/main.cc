@@ -201,8 +201,7 @@ absl::Status Run(const Options& options) {
                .files = files},
       options.max_commands);
   VMSILO_RETURN_IF_ERROR(agent.Start());
-  NotifyReady();
-  return loop->Run();
+  return loop->Run(NotifyReady);
 }
 
 Program MakeProgram(Options* options) {

@@ -71,8 +71,9 @@ class EventLoop {
   virtual absl::Status RunOnce(absl::Duration timeout) = 0;
 
   // Handles events until Quit(), SIGTERM or SIGINT, which end it with OK, or
-  // a handler's error.
-  absl::Status Run();
+  // a handler's error. `on_start` is called as soon as it heeds signals: the
+  // moment to say that one is ready.
+  absl::Status Run(const std::function<void()>& on_start = nullptr);
 
   // Makes Run() return after the handler that is running.
   void Quit() { is_done_ = true; }

@@ -142,6 +142,10 @@ TYPED_TEST(EventLoopTest, TermEndsRunWithSuccess) {
   EXPECT_THAT(this->loop_->Run(), IsOk());
 }
 
+TYPED_TEST(EventLoopTest, TermDoesNoHarmFromTheStartOn) {
+  EXPECT_THAT(this->loop_->Run([] { raise(SIGTERM); }), IsOk());
+}
+
 TYPED_TEST(EventLoopTest, DeliversSignals) {
   int calls = 0;
   auto source = this->loop_->AddSignal(SIGUSR1, [&calls] {

@@ -3,19 +3,15 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include <cstring>
-#include <string>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "common/socket.h"
+#include "common/testing/notify_socket.h"
 #include "common/testing/status_matchers.h"
 #include "common/testing/temp_dir.h"
-#include "common/unique_fd.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -26,24 +22,13 @@ using ::testing::HasSubstr;
 
 TEST(NotifyTest, SpeaksToTheManagersSocket) {
   TempDir dir;
-  const std::string path = dir.Path("notify");
-  const UniqueFd manager(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  sockaddr_un address = {};
-  address.sun_family = AF_UNIX;
-  memcpy(address.sun_path, path.data(), path.size());
-  ASSERT_EQ(bind(manager.get(), reinterpret_cast<const sockaddr*>(&address),
-                 sizeof(address)),
-            0);
-  setenv("NOTIFY_SOCKET", path.c_str(), 1);
+  NotifySocket manager(dir.Path("notify"));
+  setenv("NOTIFY_SOCKET", manager.path().c_str(), 1);
   NotifyReady();
   NotifyStatus("two\nlines");
   unsetenv("NOTIFY_SOCKET");
-  char buffer[100];
-  ssize_t size = recv(manager.get(), buffer, sizeof(buffer), 0);
-  EXPECT_EQ(std::string(buffer, static_cast<size_t>(size)), "READY=1");
-  size = recv(manager.get(), buffer, sizeof(buffer), 0);
-  EXPECT_EQ(std::string(buffer, static_cast<size_t>(size)),
-            "STATUS=two\\nlines");
+  EXPECT_EQ(manager.Next(), "READY=1");
+  EXPECT_EQ(manager.Next(), "STATUS=two\\nlines");
 }
 
 TEST(TakeInheritedFdsTest, IsEmptyWithoutAManager) {

@@ -6,6 +6,7 @@
 #include <seccomp.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -111,6 +112,17 @@ SyscallFilter& SyscallFilter::AllowRuntime() {
   Allow("locks of the C library", {"futex", "sched_yield"});
   Allow("signals that interrupt", {"rt_sigreturn", "restart_syscall"});
   Allow("the end", {"exit", "exit_group", "tgkill", "rt_sigaction"});
+  return *this;
+}
+
+SyscallFilter& SyscallFilter::AllowNotify() {
+  AllowIf("reach the service manager", "socket",
+          {{.index = 0, .value = AF_UNIX}});
+  Allow("tell it", {"sendmsg"});
+  // Room in the buffer for descriptors, and who it is that sends them.
+  AllowIf("room to tell it", "setsockopt", {{.index = 1, .value = SOL_SOCKET}});
+  Allow("tell it who it is",
+        {"getsockopt", "getuid", "geteuid", "getgid", "getegid"});
   return *this;
 }
 

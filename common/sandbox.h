@@ -39,6 +39,9 @@ class SyscallFilter {
   // and to end.
   SyscallFilter& AllowRuntime();
 
+  // What notify.h does.
+  SyscallFilter& AllowNotify();
+
   // Arms the filter and with it "no new privileges". Another filter may follow,
   // if `prctl` and `seccomp` are allowed; both count then. InvalidArgument
   // for a name that no system call has.

@@ -16,7 +16,6 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
-#include "absl/time/time.h"
 #include "common/bytes.h"
 #include "common/clock.h"
 #include "common/epoll_event_loop.h"
@@ -216,14 +215,10 @@ absl::Status RunRelay(const Options& options) {
   } else if (connector.has_value()) {
     VMSILO_RETURN_IF_ERROR(connector->Connect());
   }
-  // From the loop, which takes care of signals by then.
-  VMSILO_ASSIGN_OR_RETURN(const Source ready,
-                          loop->AddTimer(absl::ZeroDuration(), [&options] {
-                            NotifyReady();
-                            VLOG(1) << "ready; the terminal is " << options.pty;
-                            return absl::OkStatus();
-                          }));
-  return loop->Run();
+  return loop->Run([&options] {
+    NotifyReady();
+    VLOG(1) << "ready; the terminal is " << options.pty;
+  });
 }
 
 }  // namespace

@@ -42,8 +42,9 @@ absl::Status Confine(const Paths& paths) {
   filter.Allow("input, and viewers", {"splice", "accept4", "recvfrom"});
   filter.AllowIf("input that waits", "ioctl",
                  {{.index = 1, .value = FIONREAD}});
-  filter.Allow("viewers, and the service manager", {"sendmsg", "sendto"});
-  filter.AllowIf("the service manager, and a hypervisor that listens", "socket",
+  filter.AllowNotify();
+  filter.Allow("viewers", {"sendmsg", "sendto"});
+  filter.AllowIf("a hypervisor that listens", "socket",
                  {{.index = 0, .value = static_cast<uint64_t>(AF_UNIX)}});
   for (const uint64_t request :
        {uint64_t{TIOCGPTPEER}, uint64_t{TCGETS}, uint64_t{TCSETS},
@@ -55,10 +56,7 @@ absl::Status Confine(const Paths& paths) {
   filter.Allow("whether users are there", {"poll", "ppoll"});
   filter.Allow("leave no file behind",
                {"unlink", "unlinkat", "readlinkat", "fstat", "newfstatat"});
-  // sd_notify() makes room in its buffer, and says who it is.
-  filter.Allow("the service manager",
-               {"setsockopt", "getsockopt", "connect", "getuid", "geteuid",
-                "getgid", "getegid"});
+  filter.Allow("a hypervisor that listens", {"getsockopt", "connect"});
   if (!paths.log.empty()) {
     filter.Allow("the log and its rotation",
                  {"openat2", "renameat", "renameat2", "ftruncate"});

@@ -138,10 +138,9 @@ absl::Status RunServer(EventLoop* loop, const std::string& path,
   };
   Server server(loop, std::move(listener), target);
   VMSILO_RETURN_IF_ERROR(server.Start());
-  NotifyReady();
   // Clients are served from here on.
   VMSILO_RETURN_IF_ERROR(ConfineToConnecting(path));
-  return loop->Run();
+  return loop->Run(NotifyReady);
 }
 
 absl::Status Run(const Options& options) {

@@ -26,6 +26,7 @@
 #include "command/frame.h"
 #include "common/file.h"
 #include "common/socket.h"
+#include "common/testing/notify_socket.h"
 #include "common/testing/process.h"
 #include "common/testing/status_matchers.h"
 #include "common/testing/stream.h"
@@ -495,21 +496,21 @@ TEST_F(ProxyTest, BadAddressesAreUsageErrors) {
 class ListeningProxyTest : public ProxyTest {
  protected:
   ChildProcess StartServer(absl::string_view wait) {
-    return ChildProcess::Start(
+    NotifySocket manager(dir_.Path("manager"));
+    ChildProcess server = ChildProcess::Start(
         {.argv = {Runfile("proxy/vmsilo-proxy"),
                   absl::StrCat("--address=unix:", SocketPath(), ":5000"),
                   absl::StrCat("--listen=", dir_.Path("clients")),
-                  absl::StrCat("--wait=", wait)}});
+                  absl::StrCat("--wait=", wait)},
+         .environment = {{"NOTIFY_SOCKET", manager.path()}}});
+    EXPECT_EQ(manager.Next(), "READY=1");
+    return server;
   }
 
   UniqueFd Connect() {
-    for (int i = 0; i < 400; ++i) {
-      auto client = ConnectUnix(dir_.Path("clients"));
-      if (client.ok()) return *std::move(client);
-      poll(nullptr, 0, 25);  // until it listens
-    }
-    ADD_FAILURE() << "the proxy does not listen";
-    return UniqueFd();
+    absl::StatusOr<UniqueFd> client = ConnectUnix(dir_.Path("clients"));
+    EXPECT_THAT(client, IsOk());
+    return client.ok() ? *std::move(client) : UniqueFd();
   }
 };
 

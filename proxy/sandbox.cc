@@ -52,6 +52,7 @@ absl::Status ConfineToConnecting(const std::string& listen_path) {
   } else {
     filter.Allow("serve clients", {"accept4"});
     filter.Allow("leave no file behind", {"unlink", "unlinkat"});
+    filter.AllowNotify();
   }
   return filter.Install();
 }

@@ -18,6 +18,6 @@ def initramfs(name, files, **kwargs):
             (label, destination)
             for label, destination in files.items()
         ]) + " $(location //tests/initramfs:make_initramfs) $@ \"$${files[@]}\"",
-        exec_tools = ["//tests/initramfs:make_initramfs"],
+        tools = ["//tests/initramfs:make_initramfs"],
         **kwargs
     )
