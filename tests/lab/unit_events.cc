@@ -51,10 +51,10 @@ absl::StatusOr<UnitEvents> UnitEvents::Subscribe(Bus bus) {
           [](sd_bus_message*, void*, sd_bus_error*) { return 0; }, nullptr),
       "ask for signals"));
   VMSILO_RETURN_IF_ERROR(
-      Check(sd_bus_call_method(
-                bus.get(), "org.freedesktop.systemd1",
-                "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager",
-                "Subscribe", nullptr, nullptr, nullptr),
+      Check(sd_bus_call_method(bus.get(), "org.freedesktop.systemd1",
+                               "/org/freedesktop/systemd1",
+                               "org.freedesktop.systemd1.Manager", "Subscribe",
+                               nullptr, nullptr, nullptr),
             "subscribe to systemd"));
   return UnitEvents(std::move(bus));
 }
@@ -70,9 +70,10 @@ absl::StatusOr<bool> UnitEvents::Drain() {
 }
 
 absl::Status UnitEvents::Wait(absl::Duration duration) {
-  return Check(sd_bus_wait(bus_.get(), static_cast<uint64_t>(
-                                           absl::ToInt64Microseconds(duration))),
-               "wait for systemd");
+  return Check(
+      sd_bus_wait(bus_.get(),
+                  static_cast<uint64_t>(absl::ToInt64Microseconds(duration))),
+      "wait for systemd");
 }
 
 }  // namespace vmsilo::lab

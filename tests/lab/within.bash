@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # For the shell programs of labs.
 
 # What to listen to besides the system's manager: arguments of events.

@@ -14,4 +14,5 @@ mapfile -d '' -t files < <(find . -name 'bazel-*' -prune -o -name .git -prune \
   exit 1
 }
 echo "${files[*]}"
-shellcheck "${files[@]}"
+# -x: with the files that scripts take in.
+shellcheck -x "${files[@]}"
