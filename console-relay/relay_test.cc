@@ -453,6 +453,65 @@ TEST_F(RelayTest, ASlowViewerIsToldWhatItMissed) {
   EXPECT_TRUE(has_lost);
 }
 
+// As much as everything on the way takes while the guest takes nothing; the
+// writer is non-blocking.
+std::string TypeUntilFull(const UniqueFd& writer) {
+  std::string typed;
+  for (int line = 0;; ++line) {
+    const std::string bytes(console::kMaxInputBytes,
+                            static_cast<char>('a' + line % 26));
+    const std::string packet = console::Encode(console::Input{.bytes = bytes});
+    pollfd waiting = {.fd = writer.get(), .events = POLLOUT, .revents = 0};
+    // The relay takes what it can take within this time, or the typing is
+    // shorter than it might be.
+    if (poll(&waiting, 1, 200) != 1 ||
+        send(writer.get(), packet.data(), packet.size(),
+             MSG_DONTWAIT | MSG_NOSIGNAL) < 0) {
+      return typed;
+    }
+    typed += bytes;
+  }
+}
+
+TEST_F(RelayTest, APasteThatIsTooMuchForTheGuestComesOnceAndInOrder) {
+  const ChildProcess relay = Start();
+  const UniqueFd guest = ConnectBackend();
+  const UniqueFd writer = ConnectViewer();
+  AttachViewer(writer, {.role = console::Role::kWriter});
+  const std::string typed = TypeUntilFull(writer);
+  EXPECT_EQ(ReadExactly(guest.get(), typed.size()), typed);
+  SendPacket(writer, console::Input{.bytes = "end"});
+  EXPECT_EQ(ReadExactly(guest.get(), 3), "end");
+}
+
+TEST_F(RelayTest, WhatAViewerTypedBeforeItLeftStillCounts) {
+  const ChildProcess relay = Start();
+  const UniqueFd guest = ConnectBackend();
+  UniqueFd writer = ConnectViewer();
+  AttachViewer(writer, {.role = console::Role::kWriter});
+  const std::string typed = TypeUntilFull(writer);
+  // It leaves without reading this, and the relay cannot send it any more.
+  SendAll(guest.get(), "output");
+  writer.Reset();
+  SendAll(guest.get(), "more output");
+  EXPECT_EQ(ReadExactly(guest.get(), typed.size()), typed);
+  // It is no writer any more when all it typed has arrived.
+  while (AskStatus(ConnectViewer()).has_writer) {
+  }
+}
+
+TEST_F(RelayTest, WhoTakesOverFromAViewerThatLeftNeedNotWaitForTheGuest) {
+  const ChildProcess relay = Start();
+  const UniqueFd guest = ConnectBackend();
+  UniqueFd writer = ConnectViewer();
+  AttachViewer(writer, {.role = console::Role::kWriter});
+  (void)TypeUntilFull(writer);
+  writer.Reset();
+  const UniqueFd other = ConnectViewer();
+  AttachViewer(other, {.role = console::Role::kWriter, .takes_over = true});
+  EXPECT_EQ(AskStatus(other).viewers, 1u);
+}
+
 TEST_F(RelayTest, AViewerThatBreaksTheProtocolIsSentAwayAndNobodyElse) {
   const ChildProcess relay = Start();
   const UniqueFd guest = ConnectBackend();

@@ -35,7 +35,7 @@ namespace {
 // Packets to one viewer before others have their turn.
 constexpr int kMaxPacketsInARow = 8;
 
-enum class SendResult { kSent, kLater, kGone };
+enum class SendResult { kSent, kLater, kHungUp, kFailed };
 
 SendResult SendPieces(int fd, absl::string_view head,
                       const std::array<absl::string_view, 2>& body) {
@@ -50,9 +50,11 @@ SendResult SendPieces(int fd, absl::string_view head,
   if (sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0) {
     return SendResult::kSent;
   }
-  return errno == EAGAIN || errno == EINTR || errno == ENOBUFS
-             ? SendResult::kLater
-             : SendResult::kGone;
+  if (errno == EAGAIN || errno == EINTR || errno == ENOBUFS) {
+    return SendResult::kLater;
+  }
+  return errno == EPIPE || errno == ECONNRESET ? SendResult::kHungUp
+                                               : SendResult::kFailed;
 }
 
 }  // namespace
@@ -67,6 +69,8 @@ struct Viewers::Viewer {
   UniqueFd fd;
   bool is_attached = false;
   bool is_dead = false;
+  // It takes nothing more. What it typed before that still counts.
+  bool has_hung_up = false;
   console::Role role = console::Role::kObserver;
   uint64_t position = 0;  // of the next byte to send
   std::optional<Notice> guest_notice;
@@ -112,6 +116,12 @@ absl::Status Viewers::OnConnection() {
   viewers_.push_back(std::make_unique<Viewer>());
   Viewer* const viewer = viewers_.back().get();
   viewer->fd = *std::move(fd);
+  return Watch(viewer);
+}
+
+absl::Status Viewers::Watch(Viewer* viewer) {
+  viewer->source.Reset();
+  viewer->interest = EPOLLIN;
   VMSILO_ASSIGN_OR_RETURN(viewer->source,
                           loop_->AddIo(viewer->fd.get(), viewer->interest,
                                        [this, viewer](uint32_t events) {
@@ -121,21 +131,31 @@ absl::Status Viewers::OnConnection() {
 }
 
 absl::Status Viewers::OnEvents(Viewer* viewer, uint32_t events) {
-  if ((events & EPOLLIN) != 0 && viewer->held_input.empty()) {
-    std::array<char, console::kMaxInputBytes + 64> packet;
-    const ssize_t size =
-        recv(viewer->fd.get(), packet.data(), packet.size(), MSG_DONTWAIT);
-    if (size > 0) {
-      OnPacket(viewer, absl::string_view(packet.data(), size));
-    } else if (size == 0 || (errno != EAGAIN && errno != EINTR)) {
-      Remove(viewer);
-    }
-  } else if ((events & (EPOLLHUP | EPOLLERR)) != 0) {
-    Remove(viewer);
+  const bool has_hung_up = (events & (EPOLLHUP | EPOLLERR)) != 0;
+  if (has_hung_up) viewer->has_hung_up = true;
+  if (viewer->held_input.empty()) {
+    if (has_hung_up || (events & EPOLLIN) != 0) Read(viewer);
+  } else if (has_hung_up) {
+    // It would go on saying so until there is room for its input.
+    viewer->source.Reset();
   }
   absl::Status status = Send(viewer);
   RemoveDead();
   return status;
+}
+
+void Viewers::Read(Viewer* viewer) {
+  std::array<char, console::kMaxInputBytes + 64> packet;
+  const ssize_t size =
+      recv(viewer->fd.get(), packet.data(), packet.size(), MSG_DONTWAIT);
+  if (size > 0) {
+    OnPacket(viewer, absl::string_view(packet.data(), size));
+  } else if (size < 0 && errno == ECONNRESET) {
+    // It left without taking everything: said once, before what it sent.
+    viewer->has_hung_up = true;
+  } else if (size == 0 || (errno != EAGAIN && errno != EINTR)) {
+    Remove(viewer);
+  }
 }
 
 void Viewers::OnPacket(Viewer* viewer, absl::string_view packet) {
@@ -187,7 +207,11 @@ void Viewers::Attach(Viewer* viewer, const console::Attach& attach) {
       writer_->held_input.clear();
       writer_->urgent_notice =
           console::RoleChange{.role = console::Role::kObserver};
-      Wake(writer_);
+      if (writer_->has_hung_up) {
+        Remove(writer_);
+      } else {
+        Wake(writer_);
+      }
     }
     writer_ = viewer;
   }
@@ -213,16 +237,17 @@ void Viewers::End(Viewer* viewer, console::ErrorCode code,
 }
 
 absl::Status Viewers::Send(Viewer* viewer) {
-  bool has_more = true;
+  bool has_more = !viewer->has_hung_up;
   for (int i = 0; i < kMaxPacketsInARow && has_more && !viewer->is_dead; ++i) {
     const absl::StatusOr<bool> is_sent = SendOne(viewer);
     has_more = is_sent.value_or(false);
     if (!is_sent.ok()) break;  // no room
   }
-  if (viewer->is_dead) return absl::OkStatus();
+  if (viewer->is_dead || !viewer->source.is_active()) return absl::OkStatus();
   const bool wants_out =
-      viewer->urgent_notice.has_value() || viewer->guest_notice.has_value() ||
-      (viewer->is_attached && viewer->position < ring_->end());
+      !viewer->has_hung_up &&
+      (viewer->urgent_notice.has_value() || viewer->guest_notice.has_value() ||
+       (viewer->is_attached && viewer->position < ring_->end()));
   const uint32_t interest =
       (viewer->held_input.empty() ? EPOLLIN : 0U) | (wants_out ? EPOLLOUT : 0U);
   if (interest == viewer->interest) return absl::OkStatus();
@@ -261,7 +286,10 @@ absl::StatusOr<bool> Viewers::SendOne(Viewer* viewer) {
       break;
     case SendResult::kLater:
       return absl::UnavailableError("the viewer is slow");
-    case SendResult::kGone:
+    case SendResult::kHungUp:
+      viewer->has_hung_up = true;
+      return false;
+    case SendResult::kFailed:
       Remove(viewer);
       return false;
   }
@@ -272,7 +300,10 @@ absl::StatusOr<bool> Viewers::SendOne(Viewer* viewer) {
 }
 
 void Viewers::Wake(Viewer* viewer) {
-  if (viewer->is_dead || (viewer->interest & EPOLLOUT) != 0) return;
+  if (viewer->is_dead || viewer->has_hung_up ||
+      (viewer->interest & EPOLLOUT) != 0) {
+    return;
+  }
   viewer->interest |= EPOLLOUT;
   // One that cannot be watched any more is of no use.
   if (!viewer->source.SetEvents(viewer->interest).ok()) Remove(viewer);
@@ -302,13 +333,20 @@ void Viewers::OnGuest(bool is_connected) {
 }
 
 void Viewers::OnRoomForInput() {
-  if (writer_ == nullptr || writer_->held_input.empty() ||
-      !console_->TakeInput(writer_->held_input)) {
+  if (writer_ == nullptr || writer_->held_input.empty()) return;
+  // Not held any more while it is taken: once the guest has it, we are called
+  // again, from within TakeInput().
+  std::string input = std::exchange(writer_->held_input, {});
+  if (!console_->TakeInput(input)) {
+    writer_->held_input = std::move(input);
     return;
   }
-  writer_->held_input.clear();
   // Sets the interest in more of it as well.
-  Wake(writer_);
+  if (!writer_->has_hung_up) {
+    Wake(writer_);
+  } else if (!Watch(writer_).ok()) {
+    Remove(writer_);  // as in Wake()
+  }
   RemoveDead();
 }
 

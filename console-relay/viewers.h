@@ -52,7 +52,10 @@ class Viewers {
   struct Viewer;
 
   absl::Status OnConnection();
+  // Has OnEvents() called when the viewer has sent something.
+  absl::Status Watch(Viewer* viewer);
   absl::Status OnEvents(Viewer* viewer, uint32_t events);
+  void Read(Viewer* viewer);
   void OnPacket(Viewer* viewer, absl::string_view packet);
   void Attach(Viewer* viewer, const console::Attach& attach);
   // Sends what the viewer's socket takes, and has it woken for the rest.
