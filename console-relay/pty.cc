@@ -152,11 +152,20 @@ absl::Status Pty::MakeRaw() {
 }
 
 absl::StatusOr<bool> Pty::HasUsers() {
+  // A user may have made it exclusive, and then we could not come back.
+  int is_exclusive = 0;
+  if (ioctl(slave_.get(), TIOCGEXCL, &is_exclusive) != 0 ||
+      ioctl(slave_.get(), TIOCNXCL) != 0) {
+    return ErrnoStatus("examine the terminal");
+  }
   slave_.Reset();
   pollfd poll_master = {.fd = master(), .events = POLLIN, .revents = 0};
   if (poll(&poll_master, 1, 0) < 0) return ErrnoStatus("poll the terminal");
   const bool has_users = (poll_master.revents & POLLHUP) == 0;
   VMSILO_RETURN_IF_ERROR(OpenSlave());
+  if (has_users && is_exclusive != 0 && ioctl(slave_.get(), TIOCEXCL) != 0) {
+    return ErrnoStatus("make the terminal exclusive again");
+  }
   // Our own leaving and coming, which may not be taken for somebody's.
   DiscardEvents();
   // The kernel forgets a terminal's settings when nobody has it open.
@@ -171,8 +180,10 @@ void Pty::DiscardEvents() {
 
 absl::StatusOr<Pty::Change> Pty::ReadChanges() {
   Change change;
+  bool has_closed = false;
   bool is_uncertain = false;
   VMSILO_RETURN_IF_ERROR(ForEachEvent(inotify_.get(), [&](uint32_t mask) {
+    if ((mask & IN_CLOSE) != 0) has_closed = true;
     if ((mask & IN_Q_OVERFLOW) != 0) {
       is_uncertain = true;
     } else if (users_ == kSomeUsers) {
@@ -186,13 +197,20 @@ absl::StatusOr<Pty::Change> Pty::ReadChanges() {
     }
   }));
   if (is_uncertain) {
-    const bool was_open = is_open();
-    VMSILO_ASSIGN_OR_RETURN(const bool has_users, HasUsers());
-    users_ = has_users ? kSomeUsers : 0;
-    if (!has_users && was_open) change = {.was_left = true};
-    if (has_users && !was_open) change.was_entered = true;
+    VMSILO_ASSIGN_OR_RETURN(const Change counted, Recount());
+    if (is_open()) users_ = kSomeUsers;
+    if (counted.was_left) change = counted;
+    if (counted.was_entered) change.was_entered = true;
   }
+  change.needs_recount = has_closed;
   return change;
+}
+
+absl::StatusOr<Pty::Change> Pty::Recount() {
+  VMSILO_ASSIGN_OR_RETURN(const bool has_users, HasUsers());
+  if (has_users == is_open()) return Change();
+  users_ = has_users ? kSomeUsers : 0;
+  return Change{.was_left = !has_users, .was_entered = has_users};
 }
 
 absl::Status Pty::Reset() {
@@ -200,6 +218,10 @@ absl::Status Pty::Reset() {
   if (tcflush(master(), TCOFLUSH) != 0 ||
       tcflush(slave_.get(), TCIFLUSH) != 0) {
     return ErrnoStatus("empty the terminal");
+  }
+  // A user may have claimed it, as screen(1) does, or stopped it.
+  if (ioctl(slave_.get(), TIOCNXCL) != 0 || tcflow(slave_.get(), TCOON) != 0) {
+    return ErrnoStatus("free the terminal");
   }
   return MakeRaw();
 }

@@ -50,13 +50,21 @@ class Pty {
     bool was_left = false;
     // Somebody has come to a terminal that nobody had open.
     bool was_entered = false;
+    // Some user left, so that Recount() is due when all is quiet.
+    bool needs_recount = false;
   };
   absl::StatusOr<Change> ReadChanges();
+
+  // Finds out whether anybody has the terminal open, however ReadChanges()
+  // counted: the kernel makes one of two equal events that nobody has read
+  // yet. To be called when nobody has come or gone just now: whoever comes at
+  // this very moment may be overlooked.
+  absl::StatusOr<Change> Recount();
 
   bool is_open() const { return users_ != 0; }
 
   // Throws away what was written to the terminal and not read, and makes it
-  // raw again, for the next user.
+  // raw again, neither stopped nor exclusive, for the next user.
   absl::Status Reset();
 
   absl::Status SetWindowSize(const console::WindowSize& size);

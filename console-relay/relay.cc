@@ -155,6 +155,24 @@ absl::Status Relay::OnTerminalEvents(uint32_t events) {
 
 absl::Status Relay::OnTerminalUsers() {
   VMSILO_ASSIGN_OR_RETURN(const Pty::Change change, pty_.ReadChanges());
+  if (change.needs_recount) {
+    VMSILO_ASSIGN_OR_RETURN(
+        recount_,
+        loop_->AddTimer(kRecountDelay, [this] { return RecountUsers(); }));
+  }
+  return OnTerminalChange(change);
+}
+
+absl::Status Relay::RecountUsers() {
+  recount_.Reset();
+  // Whoever has come meanwhile, and is not seen yet, counts as well.
+  VMSILO_RETURN_IF_ERROR(OnTerminalUsers());
+  if (recount_.is_active()) return absl::OkStatus();
+  VMSILO_ASSIGN_OR_RETURN(const Pty::Change change, pty_.Recount());
+  return OnTerminalChange(change);
+}
+
+absl::Status Relay::OnTerminalChange(const Pty::Change& change) {
   if (change.was_left) VMSILO_RETURN_IF_ERROR(pty_.Reset());
   if (change.was_left || change.was_entered) {
     is_terminal_full_ = false;

@@ -35,6 +35,11 @@ inline constexpr absl::Duration kPatience = absl::Milliseconds(100);
 // this long after, which nobody notices.
 inline constexpr absl::Duration kNewness = absl::Milliseconds(100);
 
+// After somebody has left the terminal, until it is quiet enough to find out
+// who else is there: programs that close a terminal only to open it again do so
+// at once.
+inline constexpr absl::Duration kRecountDelay = absl::Milliseconds(200);
+
 // Between attempts to write a log that could not be written.
 inline constexpr absl::Duration kLogRetry = absl::Seconds(5);
 
@@ -76,6 +81,8 @@ class Relay : private Viewers::Console {
   absl::Status OnGuestEvents(uint32_t events);
   absl::Status OnTerminalEvents(uint32_t events);
   absl::Status OnTerminalUsers();
+  absl::Status RecountUsers();
+  absl::Status OnTerminalChange(const Pty::Change& change);
   absl::Status OnPatienceOver();
 
   Received ReceiveOnce();
@@ -137,6 +144,7 @@ class Relay : private Viewers::Console {
   Source terminal_source_;
   Source users_source_;
   Source newness_;
+  Source recount_;
   Source patience_;
   Source log_retry_;
   // Last: it calls us.

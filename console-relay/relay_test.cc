@@ -226,6 +226,51 @@ TEST_F(RelayTest, TheTerminalIsRawAgainForTheNextUser) {
   EXPECT_EQ(settings.c_lflag & (ICANON | ECHO), 0u);
 }
 
+TEST_F(RelayTest, TheTerminalIsFreeAgainForTheNextUser) {
+  const ChildProcess relay = Start();
+  const UniqueFd guest = ConnectBackend();
+  {
+    const UniqueFd terminal = OpenTerminal();
+    WaitForNotification("terminal open");
+    ASSERT_EQ(ioctl(terminal.get(), TIOCEXCL), 0);
+    ASSERT_EQ(tcflow(terminal.get(), TCOOFF), 0);
+  }
+  WaitForNotification("STATUS=Virtual machine connected");
+  const UniqueFd terminal = OpenTerminal();
+  int is_exclusive = -1;
+  ASSERT_EQ(ioctl(terminal.get(), TIOCGEXCL, &is_exclusive), 0);
+  EXPECT_EQ(is_exclusive, 0);
+  Type(terminal, "not stopped");
+  EXPECT_EQ(ReadExactly(guest.get(), 11), "not stopped");
+}
+
+// The kernel tells of two users who come or go in a row as of one, unless that
+// has been read in between.
+TEST_F(RelayTest, UsersWhoComeOrGoTogetherAreAllSeen) {
+  ChildProcess relay = Start();
+  const UniqueFd guest = ConnectBackend();
+  SendAll(guest.get(), "hello");
+  relay.Signal(SIGSTOP);
+  UniqueFd first = OpenTerminal();
+  UniqueFd second = OpenTerminal();
+  relay.Signal(SIGCONT);
+  EXPECT_EQ(ReadExactly(first.get(), 5), "hello");
+  first.Reset();
+  WaitForNotification("STATUS=Virtual machine connected");
+  WaitForNotification("terminal open");
+  EXPECT_EQ(ReadExactly(second.get(), 5), "hello");
+
+  UniqueFd third = OpenTerminal();
+  SendAll(guest.get(), " you");
+  EXPECT_EQ(ReadExactly(third.get(), 4), " you");
+  relay.Signal(SIGSTOP);
+  second.Reset();
+  third.Reset();
+  relay.Signal(SIGCONT);
+  while (AskStatus(ConnectViewer()).is_terminal_open) ReadNotifications();
+  EXPECT_EQ(ReadExactly(OpenTerminal().get(), 9), "hello you");
+}
+
 TEST_F(RelayTest, TheLinkIsPrivateAndGoesAway) {
   {
     ChildProcess relay = Start();

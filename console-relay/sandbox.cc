@@ -48,7 +48,8 @@ absl::Status Confine(const Paths& paths) {
                  {{.index = 0, .value = static_cast<uint64_t>(AF_UNIX)}});
   for (const uint64_t request :
        {uint64_t{TIOCGPTPEER}, uint64_t{TCGETS}, uint64_t{TCSETS},
-        uint64_t{TCFLSH}, uint64_t{TIOCSWINSZ}}) {
+        uint64_t{TCFLSH}, uint64_t{TCXONC}, uint64_t{TIOCSWINSZ},
+        uint64_t{TIOCGEXCL}, uint64_t{TIOCEXCL}, uint64_t{TIOCNXCL}}) {
     filter.AllowIf("the terminal", "ioctl", {{.index = 1, .value = request}});
   }
   filter.AllowIf("the terminal", "openat",

@@ -93,9 +93,10 @@ TEST_F(ChurnTest, HundredsOfVisitsLeaveNothingBehindAndDisturbNobody) {
     ASSERT_TRUE(console::ReceiveOutput(steady, flood.size()) == flood);
   }
 
-  // Each answer means that the relay's loop has gone round.
+  // Each answer means that the relay's loop has gone round; that it counts the
+  // terminal's users again takes a timer, and that a descriptor, for 200 ms.
   console::Status status;
-  for (int i = 0; i < 1000; ++i) {
+  for (int i = 0; i < 100000; ++i) {
     status = console::AskStatus(asker);
     if (!status.is_terminal_open && CountRelayFds() == fds) break;
   }
