@@ -41,6 +41,12 @@ constexpr size_t kEventBytes = 4096;
 // A link's name while it is made, next to the final one.
 constexpr absl::string_view kTemporarySuffix = ".new";
 
+// Nobody but a privileged process can open it any more.
+absl::Status LockedError() {
+  return absl::FailedPreconditionError(
+      "the terminal's last user left it exclusive");
+}
+
 // Calls `handler` for each event that is there.
 template <typename Handler>
 absl::Status ForEachEvent(int inotify, Handler handler) {
@@ -77,10 +83,9 @@ absl::StatusOr<Pty> Pty::Adopt(UniqueFd master, UniqueFd node,
   Pty pty;
   pty.master_ = std::move(master);
   pty.node_ = std::move(node);
-  pollfd poll_master = {.fd = pty.master(), .events = POLLIN, .revents = 0};
-  if (poll(&poll_master, 1, 0) < 0) return ErrnoStatus("poll the terminal");
   // Nobody has it open if it has hung up; a predecessor had it open before.
-  pty.users_ = (poll_master.revents & POLLHUP) != 0 ? 0 : kSomeUsers;
+  VMSILO_ASSIGN_OR_RETURN(const bool has_hung_up, pty.HasHungUp());
+  pty.users_ = has_hung_up ? 0 : kSomeUsers;
   VMSILO_RETURN_IF_ERROR(pty.Open(access));
   return pty;
 }
@@ -96,22 +101,32 @@ absl::Status Pty::Open(const Access& access) {
   VMSILO_RETURN_IF_ERROR(OpenSlave());
   if (!node_.is_valid()) VMSILO_RETURN_IF_ERROR(TakeNode());
   if (access.owner.has_value() && *access.owner != geteuid() &&
-      fchown(slave_.get(), *access.owner, static_cast<gid_t>(-1)) != 0) {
+      chown(node_path().c_str(), *access.owner, static_cast<gid_t>(-1)) != 0) {
     return ErrnoStatus(
         absl::StrCat("give the terminal to user ", *access.owner));
   }
-  if (fchmod(slave_.get(), access.mode) != 0) {
+  if (chmod(node_path().c_str(), access.mode) != 0) {
     return ErrnoStatus("set the terminal's mode");
   }
-  // Without users there is nobody whose settings could be overwritten.
-  if (!is_open()) VMSILO_RETURN_IF_ERROR(MakeRaw());
   inotify_ = UniqueFd(inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
   if (!inotify_.is_valid() ||
       inotify_add_watch(inotify_.get(), node_path().c_str(),
                         IN_OPEN | IN_CLOSE) < 0) {
     return ErrnoStatus(absl::StrCat("watch ", name_));
   }
-  return absl::OkStatus();
+  if (!slave_.is_valid()) {
+    // Its user may have left before there was a watch.
+    VMSILO_ASSIGN_OR_RETURN(const bool has_hung_up, HasHungUp());
+    return has_hung_up ? LockedError() : absl::OkStatus();
+  }
+  // Without users there is nobody whose settings could be overwritten.
+  return is_open() ? absl::OkStatus() : MakeRaw();
+}
+
+absl::StatusOr<bool> Pty::HasHungUp() const {
+  pollfd poll_master = {.fd = master(), .events = POLLIN, .revents = 0};
+  if (poll(&poll_master, 1, 0) < 0) return ErrnoStatus("poll the terminal");
+  return (poll_master.revents & POLLHUP) != 0;
 }
 
 absl::Status Pty::OpenSlave() {
@@ -123,8 +138,10 @@ absl::Status Pty::OpenSlave() {
   // (devpts_mntget() in Linux's fs/devpts/inode.c): a predecessor's, in a unit
   // with PrivateDevices=.
   if (node_.is_valid()) slave_ = UniqueFd(open(node_path().c_str(), kFlags));
-  if (!slave_.is_valid()) return ErrnoStatus("open the terminal");
-  return absl::OkStatus();
+  if (slave_.is_valid() || (errno == EBUSY && node_.is_valid())) {
+    return absl::OkStatus();
+  }
+  return ErrnoStatus("open the terminal");
 }
 
 std::string Pty::node_path() const {
@@ -154,23 +171,27 @@ absl::Status Pty::MakeRaw() {
 absl::StatusOr<bool> Pty::HasUsers() {
   // A user may have made it exclusive, and then we could not come back.
   int is_exclusive = 0;
-  if (ioctl(slave_.get(), TIOCGEXCL, &is_exclusive) != 0 ||
-      ioctl(slave_.get(), TIOCNXCL) != 0) {
+  if (slave_.is_valid() &&
+      (ioctl(slave_.get(), TIOCGEXCL, &is_exclusive) != 0 ||
+       ioctl(slave_.get(), TIOCNXCL) != 0)) {
     return ErrnoStatus("examine the terminal");
   }
   slave_.Reset();
-  pollfd poll_master = {.fd = master(), .events = POLLIN, .revents = 0};
-  if (poll(&poll_master, 1, 0) < 0) return ErrnoStatus("poll the terminal");
-  const bool has_users = (poll_master.revents & POLLHUP) == 0;
+  VMSILO_ASSIGN_OR_RETURN(const bool has_hung_up, HasHungUp());
   VMSILO_RETURN_IF_ERROR(OpenSlave());
-  if (has_users && is_exclusive != 0 && ioctl(slave_.get(), TIOCEXCL) != 0) {
+  if (!slave_.is_valid()) {
+    if (has_hung_up) return LockedError();
+    return true;
+  }
+  if (!has_hung_up && is_exclusive != 0 &&
+      ioctl(slave_.get(), TIOCEXCL) != 0) {
     return ErrnoStatus("make the terminal exclusive again");
   }
   // Our own leaving and coming, which may not be taken for somebody's.
   DiscardEvents();
   // The kernel forgets a terminal's settings when nobody has it open.
-  if (!has_users) VMSILO_RETURN_IF_ERROR(MakeRaw());
-  return has_users;
+  if (has_hung_up) VMSILO_RETURN_IF_ERROR(MakeRaw());
+  return !has_hung_up;
 }
 
 void Pty::DiscardEvents() {
@@ -230,7 +251,7 @@ absl::Status Pty::SetWindowSize(const console::WindowSize& size) {
   winsize window = {};
   window.ws_row = size.rows;
   window.ws_col = size.columns;
-  if (ioctl(slave_.get(), TIOCSWINSZ, &window) != 0) {
+  if (ioctl(master(), TIOCSWINSZ, &window) != 0) {
     return ErrnoStatus("set the terminal's size");
   }
   return absl::OkStatus();

@@ -16,7 +16,10 @@ namespace vmsilo::console_relay {
 // echo, and so again whenever the last user has left it.
 //
 // The relay keeps the user's side ("slave") open, so that neither side ever
-// gets EIO, and learns from inotify when somebody opens and closes it.
+// gets EIO, and learns from inotify when somebody opens and closes it. A
+// successor cannot open that side while a user claims it (TIOCEXCL), and does
+// without until that user has left. (It cannot be left to a successor: as long
+// as anybody keeps it, the master does not tell whether it has users.)
 class Pty {
  public:
   struct Access {
@@ -27,7 +30,8 @@ class Pty {
   static absl::StatusOr<Pty> Create(const Access& access);
 
   // One whose master an earlier process left, and perhaps its node(); users
-  // may have it open. InvalidArgument if `master` is none.
+  // may have it open. InvalidArgument if `master` is none; FailedPrecondition
+  // if its last user left it exclusive.
   static absl::StatusOr<Pty> Adopt(UniqueFd master, UniqueFd node,
                                    const Access& access);
 
@@ -58,7 +62,9 @@ class Pty {
   // Finds out whether anybody has the terminal open, however ReadChanges()
   // counted: the kernel makes one of two equal events that nobody has read
   // yet. To be called when nobody has come or gone just now: whoever comes at
-  // this very moment may be overlooked.
+  // this very moment may be overlooked. FailedPrecondition if the terminal is
+  // of no use any more: its last user left it exclusive when we did not have it
+  // open. A successor makes a new one.
   absl::StatusOr<Change> Recount();
 
   bool is_open() const { return users_ != 0; }
@@ -75,16 +81,19 @@ class Pty {
 
   Pty() = default;
   absl::Status Open(const Access& access);
+  // Does nothing if a user has made it exclusive.
   absl::Status OpenSlave();
   absl::Status TakeNode();
   absl::Status MakeRaw();
+  // Nobody has it open, not even we.
+  absl::StatusOr<bool> HasHungUp() const;
   // Finds out whether anybody has the terminal open, by leaving it ourselves
   // for a moment.
   absl::StatusOr<bool> HasUsers();
   void DiscardEvents();
 
   UniqueFd master_;
-  UniqueFd slave_;
+  UniqueFd slave_;  // invalid: a predecessor's user claims it
   UniqueFd node_;
   UniqueFd inotify_;
   std::string name_;

@@ -150,6 +150,8 @@ absl::Status Relay::OnTerminalEvents(uint32_t events) {
     VMSILO_RETURN_IF_ERROR(input_.TakeFromTerminal(pty_.master()).status());
     return PassInput();
   }
+  // The last user has left, and we could not open it.
+  if ((events & EPOLLHUP) != 0) return RecountUsers();
   return absl::OkStatus();
 }
 

@@ -2,9 +2,11 @@
 // plays and the people at the console.
 
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -52,10 +54,16 @@ using ::testing::ContainsRegex;
 using ::testing::ElementsAre;
 using ::testing::EndsWith;
 using ::testing::HasSubstr;
+using ::testing::Key;
 using ::testing::StartsWith;
 
 class RelayTest : public ::testing::Test {
  protected:
+  static void SetUpTestSuite() {
+    // Nor has the relay of a silo this privilege, which opens every terminal.
+    ASSERT_TRUE(geteuid() != 0 || prctl(PR_CAPBSET_DROP, CAP_SYS_ADMIN) == 0);
+  }
+
   ChildProcess Start(std::vector<std::string> more = {}) {
     return StartWith({}, {}, std::move(more));
   }
@@ -90,6 +98,18 @@ class RelayTest : public ::testing::Test {
         {.argv = argv, .environment = environment, .fds = fds});
     WaitForNotification("READY=1");
     return relay;
+  }
+
+  // With what predecessors had stored, as systemd does it: LISTEN_FDS and the
+  // names, from descriptor 3 on.
+  ChildProcess StartSuccessor() {
+    std::vector<std::string> names;
+    std::map<int, int> fds;
+    for (const auto& [name, fd] : stored_) {
+      fds[3 + static_cast<int>(names.size())] = fd.get();
+      names.push_back(name);
+    }
+    return StartWith(names, fds);
   }
 
   // What the service manager would hear.
@@ -703,17 +723,12 @@ TEST_F(RelayTest, ASuccessorGoesOnWithoutLosingAByte) {
     EXPECT_EQ(relay->Wait().signal, SIGKILL);
     SendAll(guest.get(), "while nobody is there ");
     Type(terminal, "typed ");
-    // As systemd does it: LISTEN_FDS and the names, from descriptor 3 on.
-    std::vector<std::string> names;
-    std::map<int, int> fds;
-    for (const auto& [name, fd] : stored_) {
-      fds[3 + static_cast<int>(names.size())] = fd.get();
-      names.push_back(name);
-    }
     EXPECT_THAT(
-        names, ElementsAre("guest", "input-read", "input-write", "own-backend",
-                           "own-viewers", "ring", "terminal", "terminal-node"));
-    relay.emplace(StartWith(names, fds));
+        stored_,
+        ElementsAre(Key("guest"), Key("input-read"), Key("input-write"),
+                    Key("own-backend"), Key("own-viewers"), Key("ring"),
+                    Key("terminal"), Key("terminal-node")));
+    relay.emplace(StartSuccessor());
     EXPECT_EQ(ReadExactly(terminal.get(), 22), "while nobody is there ");
     EXPECT_EQ(ReadExactly(guest.get(), 6), "typed ");
   }
@@ -723,6 +738,54 @@ TEST_F(RelayTest, ASuccessorGoesOnWithoutLosingAByte) {
   EXPECT_EQ(status.guest_connections, 1u);
   EXPECT_EQ(status.to_guest, 30u);
   EXPECT_EQ(status.terminal_lost, 0u);
+}
+
+TEST_F(RelayTest, AUserWhoClaimsTheTerminalKeepsItWhenTheRelayIsKilled) {
+  std::optional<ChildProcess> relay = Start();
+  const UniqueFd guest = ConnectBackend();
+  WaitForNotification("FDNAME=guest");
+  UniqueFd terminal = OpenTerminal();
+  WaitForNotification("terminal open");
+  ASSERT_EQ(ioctl(terminal.get(), TIOCEXCL), 0);
+  for (int death = 0; death < 2; ++death) {
+    relay->Signal(SIGKILL);
+    EXPECT_EQ(relay->Wait().signal, SIGKILL);
+    relay.emplace(StartSuccessor());
+    SendAll(guest.get(), "still here");
+    EXPECT_EQ(ReadExactly(terminal.get(), 10), "still here");
+    Type(terminal, "yes");
+    EXPECT_EQ(ReadExactly(guest.get(), 3), "yes");
+  }
+  EXPECT_TRUE(AskStatus(ConnectViewer()).is_terminal_open);
+  // Nobody can open it any more then, the relay included.
+  terminal.Reset();
+  ReadNotifications();
+  const ChildProcess::Result result = relay->Wait();
+  EXPECT_EQ(result.exit_code, 71);  // and is started again
+  EXPECT_THAT(result.err, HasSubstr("left it exclusive"));
+  relay.emplace(StartSuccessor());
+  EXPECT_EQ(ReadExactly(OpenTerminal().get(), 20), "still herestill here");
+  EXPECT_TRUE(AskStatus(ConnectViewer()).has_guest);
+}
+
+TEST_F(RelayTest, AClaimThatIsGivenUpLeavesTheTerminalUsable) {
+  std::optional<ChildProcess> relay = Start();
+  const UniqueFd guest = ConnectBackend();
+  WaitForNotification("FDNAME=guest");
+  UniqueFd terminal = OpenTerminal();
+  WaitForNotification("terminal open");
+  ASSERT_EQ(ioctl(terminal.get(), TIOCEXCL), 0);
+  relay->Signal(SIGKILL);
+  EXPECT_EQ(relay->Wait().signal, SIGKILL);
+  relay.emplace(StartSuccessor());
+  ASSERT_EQ(ioctl(terminal.get(), TIOCNXCL), 0);
+  SendAll(guest.get(), "hello");
+  terminal.Reset();
+  WaitForNotification("STATUS=Virtual machine connected");
+  const UniqueFd next = OpenTerminal();
+  EXPECT_EQ(ReadExactly(next.get(), 5), "hello");
+  Type(next, "hello");
+  EXPECT_EQ(ReadExactly(guest.get(), 5), "hello");
 }
 
 TEST(RelayUsageTest, SaysWhatIsMissing) {
