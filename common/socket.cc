@@ -13,6 +13,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "common/escape.h"
 #include "common/status.h"
 #include "common/status_macros.h"
@@ -52,13 +53,41 @@ int Connect(int fd, const std::string& path) {
              : errno;
 }
 
-// Whether `path` is a socket without a listener. A refused connection alone
+absl::string_view KindOfFile(mode_t mode) {
+  switch (mode & S_IFMT) {
+    case S_IFREG:
+      return "file";
+    case S_IFDIR:
+      return "directory";
+    case S_IFLNK:
+      return "symbolic link";
+    case S_IFIFO:
+      return "FIFO";
+    default:
+      return "device";
+  }
+}
+
+// OK if `path` is a socket without a listener. A refused connection alone
 // proves nothing: any other file refuses as well.
-bool IsStaleSocket(const std::string& path, int type) {
+absl::Status CheckIsStale(const std::string& path, int type) {
   struct stat info = {};
-  if (lstat(path.c_str(), &info) != 0 || !S_ISSOCK(info.st_mode)) return false;
+  if (lstat(path.c_str(), &info) != 0) {
+    // Gone meanwhile is as good.
+    if (errno == ENOENT) return absl::OkStatus();
+    return ErrnoStatus(absl::StrCat("examine ", Quoted(path)));
+  }
+  if (!S_ISSOCK(info.st_mode)) {
+    return absl::AlreadyExistsError(
+        absl::StrCat("listen on ", Quoted(path), ": there is a ",
+                     KindOfFile(info.st_mode), "; remove it first"));
+  }
   const UniqueFd fd(socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  return fd.is_valid() && Connect(fd.get(), path) == ECONNREFUSED;
+  if (fd.is_valid() && Connect(fd.get(), path) == ECONNREFUSED) {
+    return absl::OkStatus();
+  }
+  return absl::AlreadyExistsError(
+      absl::StrCat("listen on ", Quoted(path), ": already in use"));
 }
 
 }  // namespace
@@ -81,10 +110,7 @@ absl::StatusOr<UniqueFd> ListenUnix(const std::string& path, mode_t mode,
   VMSILO_ASSIGN_OR_RETURN(UniqueFd fd, NewUnixSocket(path, type));
   int error = Bind(fd.get(), path);
   if (error == EADDRINUSE) {
-    if (!IsStaleSocket(path, type)) {
-      return absl::AlreadyExistsError(
-          absl::StrCat("listen on ", Quoted(path), ": already in use"));
-    }
+    VMSILO_RETURN_IF_ERROR(CheckIsStale(path, type));
     if (unlink(path.c_str()) != 0 && errno != ENOENT) {
       return ErrnoStatus(absl::StrCat("remove stale ", Quoted(path)));
     }

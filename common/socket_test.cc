@@ -7,6 +7,7 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
 #include "common/testing/status_matchers.h"
 #include "common/testing/temp_dir.h"
 #include "common/unique_fd.h"
@@ -63,11 +64,21 @@ TEST(ListenUnixTest, ReplacesAStaleSocketOnly) {
   EXPECT_THAT(ConnectUnix(path), IsOk());
 }
 
-TEST(ListenUnixTest, LeavesAFileThatIsNoSocket) {
+TEST(ListenUnixTest, LeavesAndNamesWhatIsNoSocket) {
   TempDir dir;
-  const std::string path = dir.Write("s", "precious");
-  EXPECT_FALSE(ListenUnix(path, 0600).ok());
-  EXPECT_EQ(access(path.c_str(), F_OK), 0);
+  dir.Write("file", "precious");
+  ASSERT_EQ(mkdir(dir.Path("directory").c_str(), 0700), 0);
+  ASSERT_EQ(symlink("nowhere", dir.Path("symbolic link").c_str()), 0);
+  ASSERT_EQ(mkfifo(dir.Path("FIFO").c_str(), 0600), 0);
+  for (const std::string kind :
+       {"file", "directory", "symbolic link", "FIFO"}) {
+    const std::string path = dir.Path(kind);
+    EXPECT_THAT(ListenUnix(path, 0600),
+                StatusIs(absl::StatusCode::kAlreadyExists,
+                         HasSubstr(absl::StrCat("': there is a ", kind, ";"))));
+    struct stat info = {};
+    EXPECT_EQ(lstat(path.c_str(), &info), 0) << kind;
+  }
 }
 
 TEST(ConnectUnixTest, TellsAbsentFromRefusingAndFull) {
