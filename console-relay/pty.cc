@@ -183,8 +183,7 @@ absl::StatusOr<bool> Pty::HasUsers() {
     if (has_hung_up) return LockedError();
     return true;
   }
-  if (!has_hung_up && is_exclusive != 0 &&
-      ioctl(slave_.get(), TIOCEXCL) != 0) {
+  if (!has_hung_up && is_exclusive != 0 && ioctl(slave_.get(), TIOCEXCL) != 0) {
     return ErrnoStatus("make the terminal exclusive again");
   }
   // Our own leaving and coming, which may not be taken for somebody's.

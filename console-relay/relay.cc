@@ -158,9 +158,9 @@ absl::Status Relay::OnTerminalEvents(uint32_t events) {
 absl::Status Relay::OnTerminalUsers() {
   VMSILO_ASSIGN_OR_RETURN(const Pty::Change change, pty_.ReadChanges());
   if (change.needs_recount) {
-    VMSILO_ASSIGN_OR_RETURN(
-        recount_,
-        loop_->AddTimer(kRecountDelay, [this] { return RecountUsers(); }));
+    VMSILO_ASSIGN_OR_RETURN(recount_, loop_->AddTimer(kRecountDelay, [this] {
+      return RecountUsers();
+    }));
   }
   return OnTerminalChange(change);
 }

@@ -723,11 +723,10 @@ TEST_F(RelayTest, ASuccessorGoesOnWithoutLosingAByte) {
     EXPECT_EQ(relay->Wait().signal, SIGKILL);
     SendAll(guest.get(), "while nobody is there ");
     Type(terminal, "typed ");
-    EXPECT_THAT(
-        stored_,
-        ElementsAre(Key("guest"), Key("input-read"), Key("input-write"),
-                    Key("own-backend"), Key("own-viewers"), Key("ring"),
-                    Key("terminal"), Key("terminal-node")));
+    EXPECT_THAT(stored_,
+                ElementsAre(Key("guest"), Key("input-read"), Key("input-write"),
+                            Key("own-backend"), Key("own-viewers"), Key("ring"),
+                            Key("terminal"), Key("terminal-node")));
     relay.emplace(StartSuccessor());
     EXPECT_EQ(ReadExactly(terminal.get(), 22), "while nobody is there ");
     EXPECT_EQ(ReadExactly(guest.get(), 6), "typed ");
