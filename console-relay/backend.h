@@ -28,6 +28,9 @@ class BackendListener {
   EventLoop* loop_;
   UniqueFd listener_;
   OnGuest on_guest_;
+  // It could not take a connection, and has said so.
+  bool is_short_ = false;
+  Source pause_;
   Source source_;
 };
 

@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -709,6 +710,27 @@ TEST_F(RelayTest, ALogThatWasRemovedIsMadeAgain) {
   SendAll(guest.get(), "end");
   EXPECT_EQ(ReceiveOutput(viewer, 3), "end");
   relay.ReadStderrUntil("trying again until it works");
+}
+
+TEST_F(RelayTest, WhoeverComesWhenThereAreNoDescriptorsLeftIsTakenLater) {
+  ChildProcess relay = Start();
+  rlimit before = {};
+  ASSERT_EQ(prlimit(relay.pid(), RLIMIT_NOFILE, nullptr, &before), 0);
+  const rlimit none = {.rlim_cur = 0, .rlim_max = before.rlim_max};
+  ASSERT_EQ(prlimit(relay.pid(), RLIMIT_NOFILE, &none, nullptr), 0);
+  const UniqueFd guest = ConnectBackend();
+  relay.ReadStderrUntil("machine's connection: ");
+  const UniqueFd viewer = ConnectViewer();
+  relay.ReadStderrUntil("cannot take a viewer: ");
+  ASSERT_EQ(prlimit(relay.pid(), RLIMIT_NOFILE, &before, nullptr), 0);
+  AttachViewer(viewer, {});
+  SendAll(guest.get(), "hello");
+  EXPECT_EQ(ReceiveOutput(viewer, 5), "hello");
+  relay.Signal(SIGTERM);
+  const std::string said = relay.Wait().err;
+  for (const char* words : {"machine's connection: ", "take a viewer: "}) {
+    EXPECT_EQ(said.find(words), said.rfind(words)) << said;
+  }
 }
 
 TEST_F(RelayTest, ASuccessorGoesOnWithoutLosingAByte) {

@@ -20,6 +20,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "common/event_loop.h"
 #include "common/log.h"
 #include "common/socket.h"
@@ -34,6 +35,9 @@ namespace {
 
 // Packets to one viewer before others have their turn.
 constexpr int kMaxPacketsInARow = 8;
+
+// Between attempts to take a viewer that there is no descriptor for.
+constexpr absl::Duration kAcceptPause = absl::Seconds(1);
 
 enum class SendResult { kSent, kLater, kHungUp, kFailed };
 
@@ -90,6 +94,11 @@ Viewers::Viewers(EventLoop* loop, UniqueFd listener, const Ring* ring,
 Viewers::~Viewers() = default;
 
 absl::Status Viewers::Start() {
+  // Made now, because it is needed when there are no descriptors left; that it
+  // fires once for nothing does no harm.
+  VMSILO_ASSIGN_OR_RETURN(pause_, loop_->AddTimer(kAcceptPause, [this] {
+    return source_.SetEvents(EPOLLIN);
+  }));
   VMSILO_ASSIGN_OR_RETURN(
       source_, loop_->AddIo(listener_.get(), EPOLLIN,
                             [this](uint32_t) { return OnConnection(); }));
@@ -99,11 +108,16 @@ absl::Status Viewers::Start() {
 absl::Status Viewers::OnConnection() {
   absl::StatusOr<UniqueFd> fd = Accept(listener_.get());
   if (!fd.ok()) {
-    if (!absl::IsUnavailable(fd.status())) {
-      LOG(WARNING) << "cannot take a viewer: " << fd.status().message();
+    if (absl::IsUnavailable(fd.status())) return absl::OkStatus();
+    // It still waits: without a pause this would be asked at once again.
+    if (!std::exchange(is_short_, true)) {
+      LOG(WARNING) << "cannot take a viewer: " << fd.status().message()
+                   << ", trying again every second";
     }
-    return absl::OkStatus();
+    VMSILO_RETURN_IF_ERROR(source_.SetEvents(0));
+    return pause_.SetTimer(kAcceptPause);
   }
+  is_short_ = false;
   if (viewers_.size() >= console::kMaxViewers) {
     const std::string packet = console::Encode(console::Error{
         .code = static_cast<uint16_t>(console::ErrorCode::kBusy),

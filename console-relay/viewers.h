@@ -77,6 +77,9 @@ class Viewers {
   bool has_guest_ = false;
   std::list<std::unique_ptr<Viewer>> viewers_;
   Viewer* writer_ = nullptr;
+  // It could not take a connection, and has said so.
+  bool is_short_ = false;
+  Source pause_;
   Source source_;
 };
 
