@@ -13,6 +13,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
@@ -24,6 +25,19 @@
 
 namespace vmsilo::console_relay {
 namespace {
+
+// With timestamps, what one write() gets, more or less a line: each costs more
+// than the bytes of a short line, and the guest decides how many lines it
+// sends.
+constexpr size_t kBatchBytes = size_t{64} * 1024;
+
+// With its line break, if it has one.
+absl::string_view FirstLine(absl::string_view bytes) {
+  const size_t line_break = bytes.find('\n');
+  return line_break == absl::string_view::npos
+             ? bytes
+             : bytes.substr(0, line_break + 1);
+}
 
 std::string Stamp(absl::Time now) {
   return absl::FormatTime("[%Y-%m-%dT%H:%M:%E3SZ] ", now, absl::UTCTimeZone());
@@ -125,22 +139,36 @@ absl::StatusOr<size_t> LogFile::Write(absl::string_view bytes, absl::Time now) {
   if (!options_.has_timestamps) {
     return Append(bytes.substr(0, options_.max_size.count() - size_));
   }
-  if (!is_inside_line_) {
-    const std::string stamp = Stamp(now);
-    VMSILO_ASSIGN_OR_RETURN(const size_t written, Append(stamp));
-    if (written < stamp.size()) {
-      return absl::ResourceExhaustedError(
-          absl::StrCat("write ", Quoted(options_.path), ": only in part"));
-    }
-    is_inside_line_ = true;
+  const std::string stamp = Stamp(now);
+  std::string batch;
+  absl::string_view rest = bytes;
+  for (bool is_inside = is_inside_line_;
+       !rest.empty() && batch.size() < kBatchBytes &&
+       size_ + batch.size() < options_.max_size.count();
+       is_inside = false) {
+    const absl::string_view line = FirstLine(rest);
+    absl::StrAppend(&batch, is_inside ? "" : stamp, line);
+    rest.remove_prefix(line.size());
   }
-  const size_t line_break = bytes.find('\n');
-  VMSILO_ASSIGN_OR_RETURN(const size_t written,
-                          Append(line_break == absl::string_view::npos
-                                     ? bytes
-                                     : bytes.substr(0, line_break + 1)));
-  is_inside_line_ = bytes[written - 1] != '\n';
-  return written;
+  VMSILO_ASSIGN_OR_RETURN(size_t left, Append(batch));
+  // Which of the bytes are among those that were written.
+  rest = bytes;
+  while (left > 0) {
+    if (!is_inside_line_) {
+      if (left < stamp.size()) break;
+      left -= stamp.size();
+      is_inside_line_ = true;
+    }
+    const absl::string_view line = FirstLine(rest).substr(0, left);
+    left -= line.size();
+    rest.remove_prefix(line.size());
+    if (absl::EndsWith(line, "\n")) is_inside_line_ = false;
+  }
+  if (rest.size() == bytes.size()) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("write ", Quoted(options_.path), ": only in part"));
+  }
+  return bytes.size() - rest.size();
 }
 
 }  // namespace vmsilo::console_relay
