@@ -24,6 +24,7 @@
 #include "common/unique_fd.h"
 #include "console-relay/input.h"
 #include "console-relay/log_file.h"
+#include "console-relay/log_limit.h"
 #include "console-relay/pty.h"
 #include "console-relay/ring.h"
 #include "console-relay/viewers.h"
@@ -46,7 +47,8 @@ Relay::Relay(EventLoop* loop, const Clock* clock, Parts parts,
       pty_(std::move(parts.pty)),
       input_(std::move(parts.input)),
       log_(std::move(parts.log)),
-      on_guest_change_(std::move(on_guest_change)) {
+      on_guest_change_(std::move(on_guest_change)),
+      guest_lines_(clock, kMaxGuestLines, kGuestLineInterval) {
   if (parts.viewers_listener.is_valid()) {
     viewers_.emplace(loop_, std::move(parts.viewers_listener), &ring_,
                      static_cast<Viewers::Console*>(this));
@@ -84,7 +86,7 @@ absl::Status Relay::TakeGuest(UniqueFd guest, Origin origin) {
   if (origin == Origin::kConnected) {
     ++ring_.counters().guest_connections;
     VMSILO_RETURN_IF_ERROR(on_guest_change_(guest_.get()));
-    LOG(INFO) << "the virtual machine is connected";
+    ReportGuest("connected");
   }
   guest_interest_ = EPOLLIN;
   VMSILO_ASSIGN_OR_RETURN(
@@ -104,7 +106,7 @@ absl::Status Relay::DropGuest() {
   (void)shutdown(guest_.get(), SHUT_RDWR);
   guest_.Reset();
   ring_.counters().to_guest_lost += input_.Discard();
-  LOG(INFO) << "the virtual machine is gone";
+  ReportGuest("gone");
   if (viewers_.has_value()) {
     viewers_->OnGuest(/*is_connected=*/false);
     viewers_->OnRoomForInput();
@@ -349,6 +351,15 @@ absl::Status Relay::UpdateTerminalInterest() {
   if (interest == terminal_interest_) return absl::OkStatus();
   terminal_interest_ = interest;
   return terminal_source_.SetEvents(interest);
+}
+
+void Relay::ReportGuest(absl::string_view change) {
+  const std::optional<uint64_t> left_out = guest_lines_.Next();
+  if (!left_out.has_value()) return;
+  LOG(INFO) << "the virtual machine is " << change
+            << (*left_out > 0 ? absl::StrCat("; it came or went ", *left_out,
+                                             " times without a message")
+                              : "");
 }
 
 void Relay::ReportLoss() {

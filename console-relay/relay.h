@@ -13,6 +13,7 @@
 #include "common/unique_fd.h"
 #include "console-relay/input.h"
 #include "console-relay/log_file.h"
+#include "console-relay/log_limit.h"
 #include "console-relay/pty.h"
 #include "console-relay/ring.h"
 #include "console-relay/viewers.h"
@@ -46,6 +47,11 @@ inline constexpr absl::Duration kLogRetry = absl::Seconds(5);
 // Between two messages about bytes that a terminal lost: the guest decides how
 // often it happens.
 inline constexpr absl::Duration kLossReportInterval = absl::Minutes(1);
+
+// Lines about guests that come and go, which whoever connects decides about:
+// so many in a row, a restart or several, and then a dozen an hour.
+inline constexpr int kMaxGuestLines = 12;
+inline constexpr absl::Duration kGuestLineInterval = absl::Minutes(5);
 
 // Connects a guest's serial line with a terminal, with viewers, and with a log.
 // The guest is never made to wait for longer than kPatience: its output goes
@@ -101,6 +107,7 @@ class Relay : private Viewers::Console {
   // Sets what the loop waits for.
   absl::Status UpdateGuestInterest();
   absl::Status UpdateTerminalInterest();
+  void ReportGuest(absl::string_view change);
   void ReportLoss();
   void ReportStatus();
 
@@ -136,6 +143,7 @@ class Relay : private Viewers::Console {
   uint64_t log_gap_ = 0;  // lost since then
   uint64_t reported_loss_ = 0;
   std::optional<absl::Time> loss_reported_at_;
+  LogLimit guest_lines_;
 
   UniqueFd guest_;
   uint32_t guest_interest_ = 0;

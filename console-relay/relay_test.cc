@@ -29,6 +29,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
 #include "common/file.h"
 #include "common/socket.h"
@@ -710,6 +711,22 @@ TEST_F(RelayTest, ALogThatWasRemovedIsMadeAgain) {
   SendAll(guest.get(), "end");
   EXPECT_EQ(ReceiveOutput(viewer, 3), "end");
   relay.ReadStderrUntil("trying again until it works");
+}
+
+TEST_F(RelayTest, GuestsThatComeAndGoDoNotFloodTheJournal) {
+  ChildProcess relay = Start();
+  const UniqueFd viewer = ConnectViewer();
+  for (uint64_t boot = 1; boot <= 50; ++boot) {
+    const UniqueFd guest = ConnectBackend();
+    while (AskStatus(viewer).guest_connections < boot) ReadNotifications();
+  }
+  relay.Signal(SIGTERM);
+  const std::string said = relay.Wait().err;
+  EXPECT_THAT(said, HasSubstr("the virtual machine is connected"));
+  EXPECT_THAT(said, HasSubstr("the virtual machine is gone"));
+  const std::vector<std::string> pieces =
+      absl::StrSplit(said, "the virtual machine is ");
+  EXPECT_LE(pieces.size(), 1u + 12);
 }
 
 TEST_F(RelayTest, WhoeverComesWhenThereAreNoDescriptorsLeftIsTakenLater) {
