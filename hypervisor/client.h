@@ -68,4 +68,65 @@ class Client {
   virtual void QueryStatus(absl::Duration deadline, StatusDone done) = 0;
 };
 
+// What a guest's balloon driver says of the guest's memory. Absent: the guest
+// did not say. Guest-controlled: any number may be any number.
+struct GuestMemory {
+  std::optional<Bytes> free;
+  std::optional<Bytes> total;
+  std::optional<Bytes> available;
+  std::optional<Bytes> caches;
+  std::optional<uint64_t> swapped_in;  // bytes, since the guest's boot
+  std::optional<uint64_t> swapped_out;
+  std::optional<uint64_t> major_faults;
+  std::optional<uint64_t> oom_kills;
+  std::optional<uint64_t> allocation_stalls;
+
+  friend bool operator==(const GuestMemory&, const GuestMemory&) = default;
+};
+
+struct BalloonSample {
+  Bytes size;  // of the balloon now: what the guest has given up
+  // The VM's RAM, where the hypervisor can tell.
+  std::optional<Bytes> memory;
+  // Absent if the hypervisor has no statistics.
+  std::optional<GuestMemory> guest;
+  // How old the statistics are at most.
+  absl::Duration age;
+
+  friend bool operator==(const BalloonSample&, const BalloonSample&) = default;
+};
+
+// The balloon of one VM, over connections that stay open: asking costs one
+// exchange. Connects when first asked and again after a failure.
+//
+// Calls return at once; the answer comes to the handler from the event loop,
+// exactly once, at its deadline at the latest. A handler may make further
+// calls, and may destroy the client; calls that are still outstanding then are
+// dropped without a word.
+//
+// Unavailable: nobody listens, the connection ended, or the guest has no
+// driver (yet). DeadlineExceeded: no answer in time. ResourceExhausted: an
+// earlier request still has no answer, so that another was not sent. DataLoss:
+// the hypervisor broke its protocol. FailedPrecondition: it refuses.
+// Unimplemented: this VM has no balloon.
+class BalloonClient {
+ public:
+  using Done = std::function<void(absl::Status)>;
+  using SampleDone = std::function<void(absl::StatusOr<BalloonSample>)>;
+
+  virtual ~BalloonClient() = default;
+
+  virtual void Query(absl::Duration deadline, SampleDone done) = 0;
+
+  // Asks the guest for a balloon of `size`, rounded down to a mebibyte. OK
+  // means that the hypervisor has taken the request; the guest follows in its
+  // own time, or never. The hypervisors do not check: the caller keeps `size`
+  // well below the VM's memory.
+  virtual void SetSize(Bytes size, absl::Duration deadline, Done done) = 0;
+
+  // Called whenever the guest has changed its balloon, where the hypervisor
+  // says so (QEMU, at most once a second).
+  virtual void OnChange(std::function<void(Bytes size)> handler) = 0;
+};
+
 }  // namespace vmsilo::hypervisor

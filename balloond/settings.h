@@ -1,0 +1,27 @@
+#pragma once
+
+#include <cstdint>
+
+#include "absl/time/time.h"
+
+namespace vmsilo::balloond {
+
+// What a person can set. The defaults are those of the configuration.
+struct Settings {
+  // The longest time between two rounds while anything moves.
+  absl::Duration poll_interval = absl::Seconds(2);
+  // The shortest, under pressure.
+  absl::Duration min_poll_interval = absl::Milliseconds(100);
+  // The longest when all is calm.
+  absl::Duration calm_interval = absl::Seconds(10);
+  // The pressure, in percent, at which polling is fastest; 0 ignores it.
+  double psi_ceiling = 50;
+  // The share of the host's memory that is never handed to guests.
+  double critical_host_percent = 5;
+  // What a guest keeps available, if it is not too small for it.
+  int64_t critical_guest_available = int64_t{400} << 20;
+  // Further memory that a guest keeps, in proportion to its balloon.
+  int64_t guest_available_bias = int64_t{300} << 20;
+};
+
+}  // namespace vmsilo::balloond
