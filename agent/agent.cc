@@ -1,7 +1,6 @@
 #include "agent/agent.h"
 
 #include <signal.h>
-#include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -17,30 +16,26 @@
 #include "absl/time/time.h"
 #include "agent/connection.h"
 #include "command/frame.h"
+#include "common/acceptor.h"
 #include "common/clock.h"
 #include "common/event_loop.h"
 #include "common/log.h"
-#include "common/socket.h"
 #include "common/status.h"
 #include "common/status_macros.h"
 #include "common/unique_fd.h"
 
 namespace vmsilo::agent {
-namespace {
-
-// Between attempts to take a connection that there is no descriptor for.
-constexpr absl::Duration kAcceptPause = absl::Seconds(1);
-
-}  // namespace
 
 Agent::Agent(EventLoop* loop, const Clock* clock, UniqueFd listener,
              PeerCheck peer_check, Settings settings, size_t max_commands)
     : loop_(loop),
       clock_(clock),
-      listener_(std::move(listener)),
       peer_check_(std::move(peer_check)),
       settings_(std::move(settings)),
-      max_commands_(max_commands) {}
+      max_commands_(max_commands),
+      acceptor_(loop, std::move(listener), "a client", [this](UniqueFd socket) {
+        return TakeClient(std::move(socket));
+      }) {}
 
 Agent::~Agent() {
   for (const auto& [connection, owned] : connections_) connection->ShutDown();
@@ -55,40 +50,22 @@ absl::Status Agent::Start() {
   VMSILO_ASSIGN_OR_RETURN(child_source_, loop_->AddSignal(SIGCHLD, [this] {
     return OnChildSignal();
   }));
-  // Made now, because it is needed when there are no descriptors left; that it
-  // fires once for nothing does no harm.
-  VMSILO_ASSIGN_OR_RETURN(pause_, loop_->AddTimer(kAcceptPause, [this] {
-    return listener_source_.SetEvents(EPOLLIN);
-  }));
-  VMSILO_ASSIGN_OR_RETURN(
-      listener_source_,
-      loop_->AddIo(listener_.get(), EPOLLIN,
-                   [this](uint32_t) { return OnConnection(); }));
-  return absl::OkStatus();
+  return acceptor_.Start();
 }
 
-absl::Status Agent::OnConnection() {
-  absl::StatusOr<UniqueFd> socket = Accept(listener_.get());
-  if (!socket.ok()) {
-    if (absl::IsUnavailable(socket.status())) return absl::OkStatus();
-    // Out of descriptors or memory, and the connection still waits: without a
-    // pause this would be asked at once again.
-    LOG(WARNING) << socket.status().message() << ", trying again in a second";
-    VMSILO_RETURN_IF_ERROR(listener_source_.SetEvents(0));
-    return pause_.SetTimer(kAcceptPause);
-  }
-  const absl::Status allowed = peer_check_(socket->get());
+absl::Status Agent::TakeClient(UniqueFd socket) {
+  const absl::Status allowed = peer_check_(socket.get());
   if (!allowed.ok()) {
     LogRefusal(allowed);
-    Refuse(*std::move(socket), command::ErrorCode::kRefused, allowed.message());
+    Refuse(std::move(socket), command::ErrorCode::kRefused, allowed.message());
     return absl::OkStatus();
   }
   if (const std::string excess = Excess(); !excess.empty()) {
-    Refuse(*std::move(socket), command::ErrorCode::kBusy, excess);
+    Refuse(std::move(socket), command::ErrorCode::kBusy, excess);
     return absl::OkStatus();
   }
   absl::StatusOr<std::unique_ptr<Connection>> connection =
-      Connection::Create(loop_, *std::move(socket), &settings_, this);
+      Connection::Create(loop_, std::move(socket), &settings_, this);
   if (absl::IsUnavailable(connection.status())) return absl::OkStatus();
   if (!connection.ok()) {
     LOG(WARNING) << connection.status().message() << ", connection dropped";

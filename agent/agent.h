@@ -13,6 +13,7 @@
 #include "absl/time/time.h"
 #include "agent/connection.h"
 #include "command/frame.h"
+#include "common/acceptor.h"
 #include "common/clock.h"
 #include "common/event_loop.h"
 #include "common/unique_fd.h"
@@ -53,7 +54,7 @@ class Agent : private Connection::Owner {
   void OnChild(Connection* connection, pid_t pid) override;
   void OnClosed(Connection* connection) override;
 
-  absl::Status OnConnection();
+  absl::Status TakeClient(UniqueFd socket);
   absl::Status OnChildSignal();
   // What of one connection more would be too many, or empty.
   std::string Excess() const;
@@ -64,7 +65,6 @@ class Agent : private Connection::Owner {
 
   EventLoop* loop_;
   const Clock* clock_;
-  UniqueFd listener_;
   PeerCheck peer_check_;
   Settings settings_;
   size_t max_commands_;
@@ -72,9 +72,8 @@ class Agent : private Connection::Owner {
   size_t unlogged_refusals_ = 0;
   std::map<Connection*, std::unique_ptr<Connection>> connections_;
   std::map<pid_t, Connection*> children_;
-  Source listener_source_;
   Source child_source_;
-  Source pause_;
+  Acceptor acceptor_;
 };
 
 }  // namespace vmsilo::agent

@@ -16,6 +16,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "common/acceptor.h"
 #include "common/bytes.h"
 #include "common/clock.h"
 #include "common/epoll_event_loop.h"
@@ -173,7 +174,7 @@ absl::Status RunRelay(const Options& options) {
   VMSILO_ASSIGN_OR_RETURN(const std::unique_ptr<EventLoop> loop,
                           EpollEventLoop::Create());
   const MonotonicClock clock;
-  std::optional<BackendListener> listener;
+  std::optional<Acceptor> listener;
   std::optional<BackendConnector> connector;
   Paths paths = {.terminal = pty.node_path(), .log = options.log.path};
   Relay relay(loop.get(), &clock,
@@ -201,7 +202,8 @@ absl::Status RunRelay(const Options& options) {
         UniqueFd backend,
         MakeListener(&inherited, kBackendListener, kOwnBackendListener,
                      options.backend, SOCK_STREAM, &created_files));
-    listener.emplace(loop.get(), std::move(backend), on_guest);
+    listener.emplace(loop.get(), std::move(backend),
+                     "the virtual machine's connection", on_guest);
     VMSILO_RETURN_IF_ERROR(listener->Start());
   }
   paths.created_files = created_files;

@@ -20,10 +20,8 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
-#include "absl/time/time.h"
+#include "common/acceptor.h"
 #include "common/event_loop.h"
-#include "common/log.h"
-#include "common/socket.h"
 #include "common/status_macros.h"
 #include "common/unique_fd.h"
 #include "console-relay/ring.h"
@@ -35,9 +33,6 @@ namespace {
 
 // Packets to one viewer before others have their turn.
 constexpr int kMaxPacketsInARow = 8;
-
-// Between attempts to take a viewer that there is no descriptor for.
-constexpr absl::Duration kAcceptPause = absl::Seconds(1);
 
 enum class SendResult { kSent, kLater, kHungUp, kFailed };
 
@@ -87,49 +82,28 @@ struct Viewers::Viewer {
 Viewers::Viewers(EventLoop* loop, UniqueFd listener, const Ring* ring,
                  Console* console)
     : loop_(loop),
-      listener_(std::move(listener)),
       ring_(ring),
-      console_(console) {}
+      console_(console),
+      acceptor_(loop, std::move(listener), "a viewer",
+                [this](UniqueFd fd) { return TakeViewer(std::move(fd)); }) {}
 
 Viewers::~Viewers() = default;
 
-absl::Status Viewers::Start() {
-  // Made now, because it is needed when there are no descriptors left; that it
-  // fires once for nothing does no harm.
-  VMSILO_ASSIGN_OR_RETURN(pause_, loop_->AddTimer(kAcceptPause, [this] {
-    return source_.SetEvents(EPOLLIN);
-  }));
-  VMSILO_ASSIGN_OR_RETURN(
-      source_, loop_->AddIo(listener_.get(), EPOLLIN,
-                            [this](uint32_t) { return OnConnection(); }));
-  return absl::OkStatus();
-}
+absl::Status Viewers::Start() { return acceptor_.Start(); }
 
-absl::Status Viewers::OnConnection() {
-  absl::StatusOr<UniqueFd> fd = Accept(listener_.get());
-  if (!fd.ok()) {
-    if (absl::IsUnavailable(fd.status())) return absl::OkStatus();
-    // It still waits: without a pause this would be asked at once again.
-    if (!std::exchange(is_short_, true)) {
-      LOG(WARNING) << "cannot take a viewer: " << fd.status().message()
-                   << ", trying again every second";
-    }
-    VMSILO_RETURN_IF_ERROR(source_.SetEvents(0));
-    return pause_.SetTimer(kAcceptPause);
-  }
-  is_short_ = false;
+absl::Status Viewers::TakeViewer(UniqueFd fd) {
   if (viewers_.size() >= console::kMaxViewers) {
     const std::string packet = console::Encode(console::Error{
         .code = static_cast<uint16_t>(console::ErrorCode::kBusy),
         .message = absl::StrCat("the console has ", viewers_.size(),
                                 " viewers already")});
     // It is closed in any case.
-    (void)SendPieces(fd->get(), packet, {});
+    (void)SendPieces(fd.get(), packet, {});
     return absl::OkStatus();
   }
   viewers_.push_back(std::make_unique<Viewer>());
   Viewer* const viewer = viewers_.back().get();
-  viewer->fd = *std::move(fd);
+  viewer->fd = std::move(fd);
   return Watch(viewer);
 }
 

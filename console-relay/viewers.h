@@ -7,6 +7,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "common/acceptor.h"
 #include "common/event_loop.h"
 #include "common/unique_fd.h"
 #include "console-relay/ring.h"
@@ -51,7 +52,7 @@ class Viewers {
  private:
   struct Viewer;
 
-  absl::Status OnConnection();
+  absl::Status TakeViewer(UniqueFd fd);
   // Has OnEvents() called when the viewer has sent something.
   absl::Status Watch(Viewer* viewer);
   absl::Status OnEvents(Viewer* viewer, uint32_t events);
@@ -71,16 +72,12 @@ class Viewers {
   void RemoveDead();
 
   EventLoop* loop_;
-  UniqueFd listener_;
   const Ring* ring_;
   Console* console_;
   bool has_guest_ = false;
   std::list<std::unique_ptr<Viewer>> viewers_;
   Viewer* writer_ = nullptr;
-  // It could not take a connection, and has said so.
-  bool is_short_ = false;
-  Source pause_;
-  Source source_;
+  Acceptor acceptor_;
 };
 
 }  // namespace vmsilo::console_relay

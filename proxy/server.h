@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "absl/status/status.h"
+#include "common/acceptor.h"
 #include "common/event_loop.h"
 #include "common/unique_fd.h"
 #include "proxy/session.h"
@@ -18,22 +19,17 @@ inline constexpr size_t kMaxSessions = 100;
 // Takes connections from a listening socket, each to be carried to the guest.
 class Server {
  public:
-  Server(EventLoop* loop, UniqueFd listener, Target target)
-      : loop_(loop),
-        listener_(std::move(listener)),
-        target_(std::move(target)) {}
+  Server(EventLoop* loop, UniqueFd listener, Target target);
 
-  absl::Status Start();
+  absl::Status Start() { return acceptor_.Start(); }
 
  private:
-  absl::Status OnConnection();
+  absl::Status TakeClient(UniqueFd client);
 
   EventLoop* loop_;
-  UniqueFd listener_;
   Target target_;
   std::list<std::unique_ptr<Session>> sessions_;
-  Source source_;
-  Source pause_;
+  Acceptor acceptor_;
 };
 
 }  // namespace vmsilo::proxy
