@@ -26,7 +26,7 @@
 #include "common/socket.h"
 #include "common/status_macros.h"
 #include "common/unique_fd.h"
-#include "console-relay/backend.h"
+#include "console-relay/backend_connector.h"
 #include "console-relay/input.h"
 #include "console-relay/log_file.h"
 #include "console-relay/program.h"

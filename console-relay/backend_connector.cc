@@ -1,4 +1,4 @@
-#include "console-relay/backend.h"
+#include "console-relay/backend_connector.h"
 
 #include <algorithm>
 #include <string>
