@@ -147,6 +147,7 @@ Snapshot Balancer::Look(const std::vector<Vm*>& vms, const HostReading& host,
   snapshot.guests.reserve(vms.size());
   for (const Vm* vm : vms) {
     Snapshot::Guest guest;
+    guest.vm = vm->id;
     guest.memory = vm->Memory();
     guest.guaranteed = std::min(vm->traits.guaranteed, guest.memory);
     guest.resident = vm->resident;
