@@ -1,4 +1,4 @@
-#include "console-relay/log_limit.h"
+#include "common/log_limit.h"
 
 #include <cstdint>
 #include <optional>
@@ -7,7 +7,7 @@
 #include "common/testing/fake_clock.h"
 #include "gtest/gtest.h"
 
-namespace vmsilo::console_relay {
+namespace vmsilo {
 namespace {
 
 TEST(LogLimitTest, AllowsABurstAndThenOneInAnInterval) {
@@ -27,4 +27,4 @@ TEST(LogLimitTest, AllowsABurstAndThenOneInAnInterval) {
 }
 
 }  // namespace
-}  // namespace vmsilo::console_relay
+}  // namespace vmsilo

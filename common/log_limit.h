@@ -6,7 +6,7 @@
 #include "absl/time/time.h"
 #include "common/clock.h"
 
-namespace vmsilo::console_relay {
+namespace vmsilo {
 
 // Bounds how often something is logged that others decide about: `burst` times
 // in a row, and then once in `interval`.
@@ -26,4 +26,4 @@ class LogLimit {
   uint64_t left_out_ = 0;
 };
 
-}  // namespace vmsilo::console_relay
+}  // namespace vmsilo

@@ -1,4 +1,4 @@
-#include "console-relay/log_limit.h"
+#include "common/log_limit.h"
 
 #include <algorithm>
 #include <cstdint>
@@ -8,7 +8,7 @@
 #include "absl/time/time.h"
 #include "common/clock.h"
 
-namespace vmsilo::console_relay {
+namespace vmsilo {
 
 LogLimit::LogLimit(const Clock* clock, int burst, absl::Duration interval)
     : clock_(clock), burst_(burst), interval_(interval) {}
@@ -24,4 +24,4 @@ std::optional<uint64_t> LogLimit::Next() {
   return std::exchange(left_out_, 0);
 }
 
-}  // namespace vmsilo::console_relay
+}  // namespace vmsilo
