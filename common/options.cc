@@ -20,6 +20,7 @@
 #include "common/exit_codes.h"
 #include "common/log.h"
 #include "common/parse_duration.h"
+#include "common/parse_number.h"
 #include "common/parse_size.h"
 #include "common/status.h"
 #include "common/status_macros.h"
@@ -200,6 +201,18 @@ Option SizeOption(std::string name, std::string help, Bytes* target) {
           .help = std::move(help),
           .apply = [target](absl::string_view text) {
             const absl::StatusOr<Bytes> value = ParseSize(text);
+            if (value.ok()) *target = *value;
+            return value.status();
+          }};
+}
+
+Option RealOption(std::string name, std::string argument, std::string help,
+                  double* target, double min, double max) {
+  return {.name = std::move(name),
+          .argument = std::move(argument),
+          .help = std::move(help),
+          .apply = [target, min, max](absl::string_view text) {
+            const absl::StatusOr<double> value = ParseReal(text, min, max);
             if (value.ok()) *target = *value;
             return value.status();
           }};

@@ -47,6 +47,8 @@ Option ChoiceOption(std::string name, std::string argument, std::string help,
 Option DurationOption(std::string name, std::string help,
                       absl::Duration* target);
 Option SizeOption(std::string name, std::string help, Bytes* target);
+Option RealOption(std::string name, std::string argument, std::string help,
+                  double* target, double min, double max);
 template <typename T>
 Option NumberOption(std::string name, std::string argument, std::string help,
                     T* target, T min = std::numeric_limits<T>::min(),

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <charconv>
+#include <cmath>
 #include <limits>
 #include <system_error>
 #include <type_traits>
@@ -27,6 +28,26 @@ absl::StatusOr<T> ParseNumber(absl::string_view text,
   if (error == std::errc::invalid_argument || stop != end) {
     return absl::InvalidArgumentError(
         absl::StrCat(Quoted(text), " is not a whole number"));
+  }
+  if (error == std::errc::result_out_of_range || value < min || value > max) {
+    return absl::OutOfRangeError(
+        absl::StrCat(Quoted(text), " is not between ", min, " and ", max));
+  }
+  return value;
+}
+
+// The whole of `text` as a number between `min` and `max`, both included,
+// with a fraction and an exponent if it likes: what std::to_chars() prints.
+// Neither "nan" nor "inf" is one. InvalidArgument and OutOfRange as above.
+inline absl::StatusOr<double> ParseReal(absl::string_view text, double min,
+                                        double max) {
+  double value = 0;
+  const char* end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, value);
+  if (error == std::errc::invalid_argument || stop != end ||
+      std::isnan(value) || (std::isinf(value) && error == std::errc())) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(Quoted(text), " is not a number"));
   }
   if (error == std::errc::result_out_of_range || value < min || value > max) {
     return absl::OutOfRangeError(

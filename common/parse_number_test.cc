@@ -41,5 +41,30 @@ TEST(ParseNumberTest, RefusesWhatIsNoNumber) {
               StatusIs(absl::StatusCode::kInvalidArgument));
 }
 
+TEST(ParseRealTest, TakesWhatToCharsPrints) {
+  EXPECT_THAT(ParseReal("5", 1, 50), IsOkAndHolds(5.0));
+  EXPECT_THAT(ParseReal("5.25", 1, 50), IsOkAndHolds(5.25));
+  EXPECT_THAT(ParseReal("1e-05", 0, 1), IsOkAndHolds(1e-05));
+  EXPECT_THAT(ParseReal("50", 1, 50), IsOkAndHolds(50.0));
+}
+
+TEST(ParseRealTest, RefusesWhatIsNoNumber) {
+  for (const char* text : {"", " 1", "1 ", "+1", "0x10", "nan", "-nan", "inf",
+                           "-inf", "infinity", "-", "1,5", "1.5%", "."}) {
+    EXPECT_THAT(ParseReal(text, -1e300, 1e300),
+                StatusIs(absl::StatusCode::kInvalidArgument,
+                         HasSubstr("is not a number")))
+        << text;
+  }
+}
+
+TEST(ParseRealTest, RefusesWhatIsBeyondTheLimits) {
+  for (const char* text : {"0.99", "50.01", "-5", "1e999"}) {
+    EXPECT_THAT(ParseReal(text, 1, 50), StatusIs(absl::StatusCode::kOutOfRange,
+                                                 HasSubstr("between 1 and 50")))
+        << text;
+  }
+}
+
 }  // namespace
 }  // namespace vmsilo

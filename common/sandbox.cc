@@ -161,17 +161,28 @@ absl::Status SyscallFilter::Install() const {
   return check(seccomp_load(context.get()), "load the filter");
 }
 
-absl::Status DropCapabilities() {
+absl::Status DropCapabilities(std::initializer_list<int> keep) {
+  uint64_t kept = 0;
+  for (const int capability : keep) kept |= uint64_t{1} << capability;
   // Those that executing a file could bring back; needs one that a process
   // without privileges lacks, and then there is nothing to bring back either.
   for (int capability = 0; capability < 64; ++capability) {
+    if ((kept >> capability & 1) != 0) continue;
     if (prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) != 0) break;
   }
   (void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
   __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3,
                                      .pid = 0};
-  const __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {};
-  if (syscall(SYS_capset, &header, none) != 0) {
+  __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {};
+  if (syscall(SYS_capget, &header, data) != 0) {
+    return ErrnoStatus("ask for the own capabilities");
+  }
+  for (int i = 0; i < _LINUX_CAPABILITY_U32S_3; ++i) {
+    data[i].permitted &= static_cast<uint32_t>(kept >> (32 * i));
+    data[i].effective = data[i].permitted;
+    data[i].inheritable = 0;
+  }
+  if (syscall(SYS_capset, &header, data) != 0) {
     return ErrnoStatus("drop capabilities");
   }
   return absl::OkStatus();

@@ -56,8 +56,9 @@ class SyscallFilter {
   std::vector<Rule> rules_;
 };
 
-// Gives up every capability, those to come by executing something included.
-absl::Status DropCapabilities();
+// Gives up every capability but those of `keep` (CAP_…, as far as they are
+// there), those to come by executing something included.
+absl::Status DropCapabilities(std::initializer_list<int> keep = {});
 
 // What may be done below a path.
 struct PathAccess {

@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cstdint>
 #include <functional>
 #include <string>
 
@@ -114,18 +115,47 @@ TEST(SyscallFilterTest, RefusesANameThatNoSystemCallHas) {
       StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("'spilce'")));
 }
 
+// Of this process: those it has, and those it could get.
+struct Capabilities {
+  uint64_t effective = 0;
+  uint64_t permitted = 0;
+  uint64_t inheritable = 0;
+
+  static Capabilities Get() {
+    __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3,
+                                       .pid = 0};
+    __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {};
+    if (syscall(SYS_capget, &header, data) != 0) _exit(100);
+    const auto join = [](uint32_t low, uint32_t high) {
+      return uint64_t{high} << 32 | low;
+    };
+    return {.effective = join(data[0].effective, data[1].effective),
+            .permitted = join(data[0].permitted, data[1].permitted),
+            .inheritable = join(data[0].inheritable, data[1].inheritable)};
+  }
+
+  friend bool operator==(const Capabilities&, const Capabilities&) = default;
+};
+
 TEST(DropCapabilitiesTest, LeavesNone) {
   EXPECT_EQ(ExitCode(StatusOf([] {
               if (!DropCapabilities().ok()) return 1;
-              __user_cap_header_struct header = {
-                  .version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
-              __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {};
-              if (syscall(SYS_capget, &header, data) != 0) return 2;
-              return (data[0].effective | data[0].permitted |
-                      data[0].inheritable | data[1].effective |
-                      data[1].permitted | data[1].inheritable) == 0
-                         ? 0
-                         : 3;
+              return Capabilities::Get() == Capabilities() ? 0 : 2;
+            })),
+            0);
+}
+
+TEST(DropCapabilitiesTest, LeavesWhatIsToBeKeptAndWasThere) {
+  EXPECT_EQ(ExitCode(StatusOf([] {
+              constexpr uint64_t kKept = uint64_t{1} << CAP_DAC_OVERRIDE;
+              const uint64_t had = Capabilities::Get().permitted;
+              if (!DropCapabilities({CAP_DAC_OVERRIDE}).ok()) return 1;
+              const Capabilities want = {.effective = had & kKept,
+                                         .permitted = had & kKept};
+              if (Capabilities::Get() != want) return 2;
+              // What was not kept is gone for good.
+              if (!DropCapabilities({CAP_SYS_RESOURCE}).ok()) return 3;
+              return Capabilities::Get() == Capabilities() ? 0 : 4;
             })),
             0);
 }
