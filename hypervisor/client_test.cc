@@ -332,9 +332,7 @@ std::vector<FaultCase> FaultCases() {
     const StatusCode error = is_crosvm ? StatusCode::kUnimplemented
                                        : StatusCode::kFailedPrecondition;
     add("Error", Fault::kError, error, error);
-    const StatusCode huge =
-        is_crosvm ? StatusCode::kFailedPrecondition : StatusCode::kDataLoss;
-    add("Huge", Fault::kHuge, huge, huge);
+    add("Huge", Fault::kHuge, StatusCode::kDataLoss, StatusCode::kDataLoss);
   }
   cases.push_back({Hypervisor::kQemu, "WrongId", Fault::kWrongId,
                    StatusCode::kDataLoss, StatusCode::kDataLoss});

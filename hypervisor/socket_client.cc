@@ -1,12 +1,6 @@
 #include "hypervisor/socket_client.h"
 
-#include <errno.h>
-#include <sys/epoll.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cstring>
 #include <list>
 #include <memory>
 #include <string>
@@ -18,37 +12,16 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "common/event_loop.h"
-#include "common/status.h"
 #include "common/unique_fd.h"
+#include "hypervisor/client.h"
+#include "hypervisor/connection.h"
+#include "hypervisor/conversation.h"
 
 namespace vmsilo::hypervisor {
 namespace {
 
-// One read. A packet must fit whole: crosvm's longest answer has less than a
-// kilobyte, and what its kernel buffer holds at most is 212960 bytes.
-constexpr size_t kReceiveBytes = 256 * 1024;
-
 // A queue of connections empties within one turn of the peer's loop.
 constexpr absl::Duration kRetryInterval = absl::Milliseconds(50);
-
-// No answer has descriptors; whatever comes is closed. The kernel passes at
-// most 253 at once (SCM_MAX_FD).
-constexpr size_t kControlBytes = CMSG_SPACE(253 * sizeof(int));
-
-void CloseReceivedFds(msghdr* message) {
-  for (cmsghdr* header = CMSG_FIRSTHDR(message); header != nullptr;
-       header = CMSG_NXTHDR(message, header)) {
-    if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) {
-      continue;
-    }
-    const size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-    for (size_t i = 0; i < count; ++i) {
-      int fd = -1;
-      memcpy(&fd, CMSG_DATA(header) + i * sizeof(int), sizeof(int));
-      close(fd);
-    }
-  }
-}
 
 }  // namespace
 
@@ -110,98 +83,56 @@ void SocketClient::ScheduleBegin(absl::Duration after) {
 }
 
 void SocketClient::Begin() {
-  if (calls_.empty() || connection_.is_valid()) return;
+  if (calls_.empty() || connection_ != nullptr) return;
   Call* call = calls_.front().get();
   if (!call->deadline.is_active()) {
     Finish(call, absl::InternalError("cannot set a timer"));
     return;
   }
-  absl::StatusOr<UniqueFd> connection = connect_();
-  if (!connection.ok()) {
-    if (connection.status().code() == absl::StatusCode::kResourceExhausted) {
+  absl::StatusOr<UniqueFd> fd = connect_();
+  if (!fd.ok()) {
+    if (fd.status().code() == absl::StatusCode::kResourceExhausted) {
       ScheduleBegin(kRetryInterval);
     } else {
-      Finish(call, connection.status());
+      Finish(call, fd.status());
     }
     return;
   }
-  connection_ = *std::move(connection);
-  unsent_ = call->conversation->Begin();
-  resets_ = 0;
-  absl::StatusOr<Source> io = loop_->AddIo(
-      connection_.get(), unsent_.empty() ? EPOLLIN : EPOLLIN | EPOLLOUT,
-      [this](uint32_t) { return OnIo(); });
-  if (!io.ok()) {
-    Finish(call, io.status());
+  absl::StatusOr<std::unique_ptr<Connection>> connection = Connection::Create(
+      loop_, *std::move(fd), [this](absl::StatusOr<absl::string_view> bytes) {
+        OnReceived(std::move(bytes));
+      });
+  if (!connection.ok()) {
+    Finish(call, connection.status());
     return;
   }
-  io_source_ = *std::move(io);
+  connection_ = *std::move(connection);
+  connection_->Send(call->conversation->Begin());
 }
 
-absl::Status SocketClient::OnIo() {
-  // What the peer has said comes first: a peer that refuses says so and
-  // closes, and writing to it would only fail.
-  if (!ReceiveOnce()) return absl::OkStatus();
-  Send();
-  return io_source_.SetEvents(unsent_.empty() ? EPOLLIN : EPOLLIN | EPOLLOUT);
-}
-
-void SocketClient::Send() {
-  while (!unsent_.empty()) {
-    const ssize_t n =
-        send(connection_.get(), unsent_.data(), unsent_.size(), MSG_NOSIGNAL);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0 && errno == EAGAIN) return;
-    // Another failure shows when reading, with what the peer said last.
-    unsent_.erase(0, n < 0 ? unsent_.size() : static_cast<size_t>(n));
-  }
-}
-
-bool SocketClient::ReceiveOnce() {
+void SocketClient::OnReceived(absl::StatusOr<absl::string_view> bytes) {
   Call* call = calls_.front().get();
-  auto buffer = std::make_unique<char[]>(kReceiveBytes);
-  alignas(cmsghdr) char control[kControlBytes];
-  iovec vector = {.iov_base = buffer.get(), .iov_len = kReceiveBytes};
-  msghdr message = {};
-  message.msg_iov = &vector;
-  message.msg_iovlen = 1;
-  message.msg_control = control;
-  message.msg_controllen = sizeof(control);
-  const ssize_t n =
-      recvmsg(connection_.get(), &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
-  if (n < 0) {
-    if (errno == EAGAIN || errno == EINTR) return true;
-    // A reset comes before an answer that is in the queue already: look once
-    // more.
-    if (errno == ECONNRESET && resets_++ == 0) return true;
-  } else {
-    CloseReceivedFds(&message);
+  if (!bytes.ok()) {
+    Finish(call, bytes.status());
+    return;
   }
-  if (n <= 0) {
+  if (bytes->empty()) {
     const absl::Status end = call->conversation->ReceiveEnd();
     if (end.ok()) {
       Finish(call, call->conversation->status());
     } else {
       Finish(call, end);
     }
-    return false;
+    return;
   }
-  if ((message.msg_flags & MSG_TRUNC) != 0) {
-    Finish(call, absl::DataLossError("an answer that is too long"));
-    return false;
-  }
-  const absl::StatusOr<Conversation::Step> step = call->conversation->Receive(
-      absl::string_view(buffer.get(), static_cast<size_t>(n)));
+  absl::StatusOr<Conversation::Step> step = call->conversation->Receive(*bytes);
   if (!step.ok()) {
     Finish(call, step.status());
-    return false;
-  }
-  unsent_ += step->send;
-  if (step->is_done) {
+  } else if (step->is_done) {
     Finish(call, call->conversation->status());
-    return false;
+  } else {
+    connection_->Send(std::move(step->send));
   }
-  return true;
 }
 
 void SocketClient::OnDeadline(Call* call, absl::Duration after) {
@@ -213,16 +144,14 @@ void SocketClient::Finish(Call* call, absl::StatusOr<VmStatus> result) {
   if (calls_.front().get() == call) {
     // Closed even if the peer is to answer yet: its answer dies with it.
     begin_source_.Reset();
-    io_source_.Reset();
-    connection_.Reset();
-    unsent_.clear();
+    connection_.reset();
   }
   const auto position =
       std::find_if(calls_.begin(), calls_.end(),
                    [call](const auto& other) { return other.get() == call; });
   const std::unique_ptr<Call> ended = std::move(*position);
   calls_.erase(position);
-  if (!connection_.is_valid()) ScheduleBegin(absl::ZeroDuration());
+  if (connection_ == nullptr) ScheduleBegin(absl::ZeroDuration());
   ended->done(std::move(result));
 }
 

@@ -13,6 +13,7 @@
 #include "common/event_loop.h"
 #include "common/unique_fd.h"
 #include "hypervisor/client.h"
+#include "hypervisor/connection.h"
 #include "hypervisor/conversation.h"
 
 namespace vmsilo::hypervisor {
@@ -47,10 +48,8 @@ class SocketClient final : public Client {
   void AddSimple(Request request, absl::Duration deadline, Done done);
   void Begin();
   void ScheduleBegin(absl::Duration after);
-  absl::Status OnIo();
-  void Send();
-  // False when the call has ended.
-  bool ReceiveOnce();
+  // Ends the call that is under way, or sends what comes next in it.
+  void OnReceived(absl::StatusOr<absl::string_view> bytes);
   void OnDeadline(Call* call, absl::Duration after);
   // Ends `call`; it may destroy `this`, so that callers return at once.
   void Finish(Call* call, absl::StatusOr<VmStatus> result);
@@ -59,11 +58,8 @@ class SocketClient final : public Client {
   Connect connect_;
   MakeConversation make_conversation_;
   std::list<std::unique_ptr<Call>> calls_;  // the first may be under way
-  UniqueFd connection_;
-  std::string unsent_;
-  int resets_ = 0;
+  std::unique_ptr<Connection> connection_;
   Source begin_source_;
-  Source io_source_;
 };
 
 }  // namespace vmsilo::hypervisor
