@@ -90,7 +90,8 @@ struct BalloonSample {
   std::optional<Bytes> memory;
   // Absent if the hypervisor has no statistics.
   std::optional<GuestMemory> guest;
-  // How old the statistics are at most.
+  // How old the statistics are at most. Where two samples are in truth one,
+  // because the guest had no news yet, the second is the older for it.
   absl::Duration age;
 
   friend bool operator==(const BalloonSample&, const BalloonSample&) = default;
@@ -102,17 +103,20 @@ struct BalloonSample {
 // Calls return at once; the answer comes to the handler from the event loop,
 // exactly once, at its deadline at the latest. A handler may make further
 // calls, and may destroy the client; calls that are still outstanding then are
-// dropped without a word.
+// dropped without a word. One Query() and one SetSize() can be outstanding.
 //
 // Unavailable: nobody listens, the connection ended, or the guest has no
 // driver (yet). DeadlineExceeded: no answer in time. ResourceExhausted: an
-// earlier request still has no answer, so that another was not sent. DataLoss:
-// the hypervisor broke its protocol. FailedPrecondition: it refuses.
-// Unimplemented: this VM has no balloon.
+// earlier request still has no answer, so that another was not sent; under
+// crosvm that lasts until the guest answers or the VM ends, since asking again
+// would only make the queue longer. DataLoss: the hypervisor broke its
+// protocol. FailedPrecondition: it refuses. Unimplemented: this VM has no
+// balloon. NotFound, PermissionDenied: of the socket.
 class BalloonClient {
  public:
   using Done = std::function<void(absl::Status)>;
   using SampleDone = std::function<void(absl::StatusOr<BalloonSample>)>;
+  using Changed = std::function<void(Bytes size)>;
 
   virtual ~BalloonClient() = default;
 
@@ -122,11 +126,18 @@ class BalloonClient {
   // means that the hypervisor has taken the request; the guest follows in its
   // own time, or never. The hypervisors do not check: the caller keeps `size`
   // well below the VM's memory.
+  //
+  // While a Query() has no answer, crosvm can be asked for a smaller balloon
+  // only than the one last seen: memory is given back whatever the guest does.
   virtual void SetSize(Bytes size, absl::Duration deadline, Done done) = 0;
 
   // Called whenever the guest has changed its balloon, where the hypervisor
-  // says so (QEMU, at most once a second).
-  virtual void OnChange(std::function<void(Bytes size)> handler) = 0;
+  // says so (QEMU, at most once a second), while there is a connection.
+  virtual void OnChange(Changed changed) = 0;
+
+  // The least time between two queries that the caller is asked to keep: more
+  // would bring nothing new, or harm the VM. Not enforced.
+  virtual absl::Duration min_sample_interval() const = 0;
 };
 
 }  // namespace vmsilo::hypervisor
