@@ -55,13 +55,11 @@ absl::StatusOr<UniqueFd> OpenRegular(int directory, const std::string& name) {
 }  // namespace
 
 absl::StatusOr<ConsoleLogFiles> ConsoleLogFiles::Open(const std::string& path) {
-  const size_t slash = path.rfind('/');
+  PathParts parts = SplitPath(path);
   VMSILO_ASSIGN_OR_RETURN(
       UniqueFd directory,
-      OpenNoSymlinks(
-          slash == std::string::npos ? "." : path.substr(0, slash + 1),
-          O_PATH | O_DIRECTORY));
-  ConsoleLogFiles files(std::move(directory), path.substr(slash + 1));
+      OpenNoSymlinks(parts.directory, O_PATH | O_DIRECTORY));
+  ConsoleLogFiles files(std::move(directory), std::move(parts.name));
   VMSILO_RETURN_IF_ERROR(files.OpenNewer());
   if (files.files_.empty()) {
     return absl::NotFoundError(absl::StrCat(path, " does not exist"));

@@ -102,6 +102,15 @@ absl::StatusOr<UniqueFd> OpenByWalking(int dirfd, const std::string& path,
 
 }  // namespace file_internal
 
+PathParts SplitPath(absl::string_view path) {
+  const size_t slash = path.rfind('/');
+  if (slash == absl::string_view::npos) {
+    return {.directory = ".", .name = std::string(path)};
+  }
+  return {.directory = slash == 0 ? "/" : std::string(path.substr(0, slash)),
+          .name = std::string(path.substr(slash + 1))};
+}
+
 absl::StatusOr<UniqueFd> OpenAt(int dirfd, const std::string& path, int flags,
                                 mode_t mode) {
   while (true) {
@@ -177,12 +186,7 @@ absl::Status WriteAll(int fd, absl::string_view bytes) {
 
 absl::Status WriteFileAtomically(const std::string& path,
                                  absl::string_view content, mode_t mode) {
-  const size_t slash = path.rfind('/');
-  const std::string directory = slash == std::string::npos ? "."
-                                : slash == 0               ? "/"
-                                             : path.substr(0, slash);
-  const std::string name =
-      slash == std::string::npos ? path : path.substr(slash + 1);
+  const auto [directory, name] = SplitPath(path);
   VMSILO_ASSIGN_OR_RETURN(const UniqueFd dirfd,
                           Open(directory, O_RDONLY | O_DIRECTORY));
 

@@ -12,6 +12,14 @@
 
 namespace vmsilo {
 
+// A path, cut before its last component: "/a/b" is "b" in "/a", "/b" is "b" in
+// "/", and "b" is "b" in ".". One that ends in a slash has no name.
+struct PathParts {
+  std::string directory;
+  std::string name;
+};
+PathParts SplitPath(absl::string_view path);
+
 // open(2) with O_CLOEXEC, retried on EINTR. The message names the path.
 absl::StatusOr<UniqueFd> Open(const std::string& path, int flags,
                               mode_t mode = 0);

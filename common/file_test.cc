@@ -32,6 +32,23 @@ size_t EntriesIn(const std::string& path) {
   return count;
 }
 
+TEST(SplitPathTest, CutsBeforeTheLastComponent) {
+  struct Case {
+    const char* path;
+    const char* directory;
+    const char* name;
+  };
+  for (const Case& one :
+       {Case{"/a/b", "/a", "b"}, Case{"/b", "/", "b"}, Case{"a/b", "a", "b"},
+        Case{"b", ".", "b"}, Case{"/a/", "/a", ""}, Case{"/", "/", ""},
+        Case{"", ".", ""}, Case{"/a//b", "/a/", "b"},
+        Case{"a/..", "a", ".."}}) {
+    const PathParts parts = SplitPath(one.path);
+    EXPECT_EQ(parts.directory, one.directory) << one.path;
+    EXPECT_EQ(parts.name, one.name) << one.path;
+  }
+}
+
 TEST(ReadFileTest, ReadsUpToTheLimitAndNotBeyond) {
   TempDir dir;
   const std::string path = dir.Write("f", std::string(10000, 'x'));

@@ -47,15 +47,13 @@ std::string Stamp(absl::Time now) {
 
 absl::StatusOr<LogFile> LogFile::Create(Options options) {
   LogFile log(std::move(options));
-  const std::string& path = log.options_.path;
-  const size_t slash = path.rfind('/');
-  log.name_ = path.substr(slash + 1);  // npos + 1 is 0
-  if (log.name_.empty()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(Quoted(path), " is a directory, not a log file"));
+  PathParts parts = SplitPath(log.options_.path);
+  if (parts.name.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        Quoted(log.options_.path), " is a directory, not a log file"));
   }
-  log.directory_path_ =
-      slash == std::string::npos ? "." : path.substr(0, slash + 1);
+  log.directory_path_ = std::move(parts.directory);
+  log.name_ = std::move(parts.name);
   return log;
 }
 

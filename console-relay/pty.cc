@@ -258,10 +258,7 @@ absl::Status Pty::SetWindowSize(const console::WindowSize& size) {
 
 absl::StatusOr<PtyLink> PtyLink::Create(const std::string& path,
                                         const std::string& target) {
-  const size_t slash = path.rfind('/');
-  const std::string directory_path =
-      slash == std::string::npos ? "." : path.substr(0, slash + 1);
-  std::string name = path.substr(slash + 1);  // npos + 1 is 0
+  auto [directory_path, name] = SplitPath(path);
   if (name.empty()) {
     return absl::InvalidArgumentError(
         absl::StrCat(Quoted(path), " is a directory, not a path for a link"));

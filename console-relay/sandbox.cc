@@ -10,29 +10,22 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "common/file.h"
 #include "common/sandbox.h"
 #include "common/status_macros.h"
 
 namespace vmsilo::console_relay {
-namespace {
-
-std::string DirectoryOf(const std::string& path) {
-  const size_t slash = path.rfind('/');
-  return slash == std::string::npos ? "." : path.substr(0, slash + 1);
-}
-
-}  // namespace
 
 absl::Status Confine(const Paths& paths) {
   std::vector<PathAccess> files = {
       {.path = paths.terminal, .kind = PathAccess::Kind::kDevice}};
   for (const std::string& path : paths.created_files) {
-    files.push_back(
-        {.path = DirectoryOf(path), .kind = PathAccess::Kind::kRemoveFiles});
+    files.push_back({.path = SplitPath(path).directory,
+                     .kind = PathAccess::Kind::kRemoveFiles});
   }
   if (!paths.log.empty()) {
-    files.push_back(
-        {.path = DirectoryOf(paths.log), .kind = PathAccess::Kind::kReadWrite});
+    files.push_back({.path = SplitPath(paths.log).directory,
+                     .kind = PathAccess::Kind::kReadWrite});
   }
   VMSILO_RETURN_IF_ERROR(RestrictFiles(files).status());
 

@@ -22,6 +22,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "common/escape.h"
+#include "common/file.h"
 #include "common/log.h"
 #include "common/status.h"
 #include "common/status_macros.h"
@@ -46,16 +47,16 @@ absl::StatusOr<UniqueFd> OpenOrMakeDirectory(const std::string& path) {
       directory.status().code() != absl::StatusCode::kNotFound) {
     return directory;
   }
-  VMSILO_ASSIGN_OR_RETURN(const SplitPath split, Split(path));
+  VMSILO_ASSIGN_OR_RETURN(const PathParts parts, SplitAbsolutePath(path));
   VMSILO_ASSIGN_OR_RETURN(const UniqueFd parent,
-                          OpenOrMakeDirectory(split.directory));
+                          OpenOrMakeDirectory(parts.directory));
   struct stat info = {};
   if (fstat(parent.get(), &info) != 0) return ErrnoStatus(Quoted(path));
   // Made as that owner: what is made as root and given away could be something
   // else by then.
   const uid_t own_uid = static_cast<uid_t>(setfsuid(info.st_uid));
   const gid_t own_gid = static_cast<gid_t>(setfsgid(info.st_gid));
-  const int made = mkdirat(parent.get(), split.name.c_str(), 0755);
+  const int made = mkdirat(parent.get(), parts.name.c_str(), 0755);
   const int error = errno;
   setfsgid(own_gid);
   setfsuid(own_uid);
@@ -135,14 +136,14 @@ bool IsOurs(int parent, const std::string& name, int fd) {
          opened.st_uid == geteuid() && (opened.st_mode & 0077) == 0;
 }
 
-absl::StatusOr<Temporary> MakeTemporary(int parent, const SplitPath& split) {
+absl::StatusOr<Temporary> MakeTemporary(int parent, const PathParts& parts) {
   for (int attempt = 0; attempt < kMaxAttempts; ++attempt) {
     Temporary temporary;
-    temporary.name = absl::StrCat(Prefix(split.name), getpid(), "-", attempt);
+    temporary.name = absl::StrCat(Prefix(parts.name), getpid(), "-", attempt);
     if (mkdirat(parent, temporary.name.c_str(), 0700) != 0) {
       if (errno == EEXIST) continue;
       return ErrnoStatus(
-          absl::StrCat("make a directory in ", Quoted(split.directory)));
+          absl::StrCat("make a directory in ", Quoted(parts.directory)));
     }
     temporary.fd = UniqueFd(
         openat(parent, temporary.name.c_str(), kDirectoryFlags | O_NOFOLLOW));
@@ -154,7 +155,7 @@ absl::StatusOr<Temporary> MakeTemporary(int parent, const SplitPath& split) {
     // Another caller has taken it for a leftover, before it was locked.
   }
   return absl::AbortedError(absl::StrCat(
-      "cannot keep a directory in ", Quoted(split.directory), " to ourselves"));
+      "cannot keep a directory in ", Quoted(parts.directory), " to ourselves"));
 }
 
 // Gives the finished directory its name. False if somebody was faster.
@@ -177,13 +178,13 @@ absl::StatusOr<bool> Publish(int parent, const std::string& from,
 
 absl::Status MakeHome(const std::string& template_path, const std::string& path,
                       const Owner& owner) {
-  VMSILO_ASSIGN_OR_RETURN(const SplitPath split, Split(path));
+  VMSILO_ASSIGN_OR_RETURN(const PathParts parts, SplitAbsolutePath(path));
   VMSILO_ASSIGN_OR_RETURN(const UniqueFd parent,
-                          OpenOrMakeDirectory(split.directory));
+                          OpenOrMakeDirectory(parts.directory));
   VMSILO_ASSIGN_OR_RETURN(const bool exists,
-                          Exists(parent.get(), split.name, path));
+                          Exists(parent.get(), parts.name, path));
   if (exists) return absl::OkStatus();
-  RemoveLeftovers(parent.get(), split.name);
+  RemoveLeftovers(parent.get(), parts.name);
 
   absl::StatusOr<UniqueFd> source = OpenTrustedDirectory(template_path);
   if (!source.ok() && source.status().code() != absl::StatusCode::kNotFound) {
@@ -191,7 +192,7 @@ absl::Status MakeHome(const std::string& template_path, const std::string& path,
   }
 
   VMSILO_ASSIGN_OR_RETURN(const Temporary temporary,
-                          MakeTemporary(parent.get(), split));
+                          MakeTemporary(parent.get(), parts));
   absl::Cleanup remove = [&] {
     // The error that led here says more than one of this would.
     (void)RemoveTree(parent.get(), temporary.name.c_str());
@@ -217,13 +218,13 @@ absl::Status MakeHome(const std::string& template_path, const std::string& path,
   }
   VMSILO_ASSIGN_OR_RETURN(
       const bool is_ours,
-      Publish(parent.get(), temporary.name, split.name, path));
+      Publish(parent.get(), temporary.name, parts.name, path));
   if (!is_ours) return absl::OkStatus();
   std::move(remove).Cancel();
   const UniqueFd readable_parent(openat(parent.get(), ".", kDirectoryFlags));
   if (!readable_parent.is_valid() || fsync(readable_parent.get()) != 0) {
     return ErrnoStatus(
-        absl::StrCat("write ", Quoted(split.directory), " to the disk"));
+        absl::StrCat("write ", Quoted(parts.directory), " to the disk"));
   }
   return absl::OkStatus();
 }

@@ -58,10 +58,10 @@ absl::Status Explain(int error, const std::string& path, Bytes size,
 
 absl::Status MakeOverlay(const std::string& path, Bytes size,
                          const std::optional<Owner>& owner) {
-  VMSILO_ASSIGN_OR_RETURN(const SplitPath split, Split(path));
+  VMSILO_ASSIGN_OR_RETURN(const PathParts parts, SplitAbsolutePath(path));
   VMSILO_ASSIGN_OR_RETURN(const UniqueFd directory,
-                          OpenTrustedDirectory(split.directory));
-  const char* name = split.name.c_str();
+                          OpenTrustedDirectory(parts.directory));
+  const char* name = parts.name.c_str();
   if (unlinkat(directory.get(), name, 0) != 0 && errno != ENOENT) {
     return ErrnoStatus(absl::StrCat("remove the last ", Quoted(path)));
   }

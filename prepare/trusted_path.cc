@@ -101,19 +101,14 @@ absl::StatusOr<UniqueFd> OpenTrustedDirectory(const std::string& path) {
   return std::move(opened.fd);
 }
 
-absl::StatusOr<SplitPath> Split(const std::string& path) {
-  const size_t slash = path.rfind('/');
-  SplitPath split;
-  if (slash != std::string::npos) {
-    split.directory = slash == 0 ? "/" : path.substr(0, slash);
-    split.name = path.substr(slash + 1);
-  }
-  if (!absl::StartsWith(path, "/") || split.name.empty() || split.name == "." ||
-      split.name == ".." || path.find('\0') != std::string::npos) {
+absl::StatusOr<PathParts> SplitAbsolutePath(const std::string& path) {
+  PathParts parts = SplitPath(path);
+  if (!absl::StartsWith(path, "/") || parts.name.empty() || parts.name == "." ||
+      parts.name == ".." || path.find('\0') != std::string::npos) {
     return absl::InvalidArgumentError(
         absl::StrCat(Quoted(path), " is not the absolute path of a file"));
   }
-  return split;
+  return parts;
 }
 
 }  // namespace vmsilo::prepare

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "common/file.h"
 #include "common/unique_fd.h"
 
 namespace vmsilo::prepare {
@@ -31,14 +32,8 @@ absl::StatusOr<TrustedPath> OpenTrusted(const std::string& path);
 // The same; an error for anything but a directory.
 absl::StatusOr<UniqueFd> OpenTrustedDirectory(const std::string& path);
 
-// A path, cut before its last component.
-struct SplitPath {
-  std::string directory;
-  std::string name;
-};
-
-// InvalidArgument if `path` is not absolute, or does not end in the name of a
-// file.
-absl::StatusOr<SplitPath> Split(const std::string& path);
+// SplitPath(). InvalidArgument if `path` is not absolute, or does not end in
+// the name of a file.
+absl::StatusOr<PathParts> SplitAbsolutePath(const std::string& path);
 
 }  // namespace vmsilo::prepare

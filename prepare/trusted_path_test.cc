@@ -69,14 +69,15 @@ TEST(OpenTrustedDirectoryTest, RefusesWhatIsNoDirectory) {
               StatusIs(absl::StatusCode::kInvalidArgument));
 }
 
-TEST(SplitTest, Table) {
-  const auto split = Split("/a/b");
+TEST(SplitAbsolutePathTest, Table) {
+  const auto split = SplitAbsolutePath("/a/b");
   ASSERT_THAT(split, IsOk());
   EXPECT_EQ(split->directory, "/a");
   EXPECT_EQ(split->name, "b");
-  EXPECT_EQ(Split("/b")->directory, "/");
+  EXPECT_EQ(SplitAbsolutePath("/b")->directory, "/");
   for (const char* bad : {"", "b", "/", "/a/", "/a/.", "/a/..", "a/b"}) {
-    EXPECT_THAT(Split(bad), StatusIs(absl::StatusCode::kInvalidArgument))
+    EXPECT_THAT(SplitAbsolutePath(bad),
+                StatusIs(absl::StatusCode::kInvalidArgument))
         << bad;
   }
 }

@@ -153,9 +153,9 @@ class Waiter {
   absl::Status Watch() {
     std::string path = options_.path;
     for (;;) {
-      VMSILO_ASSIGN_OR_RETURN(const SplitPath split, Split(path));
+      VMSILO_ASSIGN_OR_RETURN(const PathParts parts, SplitAbsolutePath(path));
       const int watch =
-          inotify_add_watch(inotify_.get(), split.directory.c_str(), kEvents);
+          inotify_add_watch(inotify_.get(), parts.directory.c_str(), kEvents);
       if (watch >= 0) {
         // Each watch of a directory further up has served its purpose.
         if (watch != watch_ && watch_ >= 0) {
@@ -164,10 +164,10 @@ class Waiter {
         watch_ = watch;
         return absl::OkStatus();
       }
-      if (errno != ENOENT || split.directory == "/") {
-        return ErrnoStatus(absl::StrCat("watch ", Quoted(split.directory)));
+      if (errno != ENOENT || parts.directory == "/") {
+        return ErrnoStatus(absl::StrCat("watch ", Quoted(parts.directory)));
       }
-      path = split.directory;
+      path = parts.directory;
     }
   }
 
@@ -214,7 +214,7 @@ bool IsListening(absl::string_view table, absl::string_view path) {
 }
 
 absl::Status WaitForSocket(EventLoop* loop, const WaitOptions& options) {
-  VMSILO_RETURN_IF_ERROR(Split(options.path).status());
+  VMSILO_RETURN_IF_ERROR(SplitAbsolutePath(options.path).status());
   return Waiter(loop, options).Run();
 }
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "common/file.h"
 #include "common/sandbox.h"
 #include "common/status_macros.h"
 
@@ -26,10 +27,7 @@ void AllowRelaying(SyscallFilter* filter) {
 absl::Status ConfineToConnecting(const std::string& listen_path) {
   std::vector<PathAccess> files;
   if (!listen_path.empty()) {
-    const size_t slash = listen_path.rfind('/');
-    files.push_back({.path = slash == std::string::npos
-                                 ? "."
-                                 : listen_path.substr(0, slash + 1),
+    files.push_back({.path = SplitPath(listen_path).directory,
                      .kind = PathAccess::Kind::kRemoveFiles});
   }
   // Connecting to a socket is no access to a file in Landlock's sense.

@@ -51,7 +51,7 @@ struct UnitPath {
   absl::string_view name;
 };
 
-std::optional<UnitPath> SplitPath(absl::string_view path) {
+std::optional<UnitPath> SplitUnitPath(absl::string_view path) {
   if (!absl::ConsumePrefix(&path, kSystem) &&
       !absl::ConsumePrefix(&path, kUser)) {
     return std::nullopt;
@@ -195,7 +195,7 @@ absl::string_view ToString(Relation relation) {
 absl::StatusOr<UnitGraph> BuildGraph(const Output& output) {
   UnitGraph graph;
   for (const auto& [path, file] : output.files) {
-    const std::optional<UnitPath> split = SplitPath(path);
+    const std::optional<UnitPath> split = SplitUnitPath(path);
     if (!split.has_value()) continue;
     absl::string_view owner = split->directory;
     if (owner.empty()) {
