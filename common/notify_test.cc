@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -12,13 +13,16 @@
 #include "common/testing/notify_socket.h"
 #include "common/testing/status_matchers.h"
 #include "common/testing/temp_dir.h"
+#include "common/unique_fd.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
 namespace vmsilo {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::Key;
 
 TEST(NotifyTest, SpeaksToTheManagersSocket) {
   TempDir dir;
@@ -29,6 +33,29 @@ TEST(NotifyTest, SpeaksToTheManagersSocket) {
   unsetenv("NOTIFY_SOCKET");
   EXPECT_EQ(manager.Next(), "READY=1");
   EXPECT_EQ(manager.Next(), "STATUS=two\\nlines");
+}
+
+TEST(NotifyTest, HasTheManagerKeepDescriptorsUntilItIsToldToForgetThem) {
+  TempDir dir;
+  NotifySocket manager(dir.Path("notify"));
+  setenv("NOTIFY_SOCKET", manager.path().c_str(), 1);
+  const UniqueFd kept(open("/dev/null", O_RDONLY | O_CLOEXEC));
+  const UniqueFd other(open("/dev/zero", O_RDONLY | O_CLOEXEC));
+  StoreFd(kept.get(), "kept");
+  StoreFd(other.get(), "other");
+  ForgetStoredFd("other");
+  unsetenv("NOTIFY_SOCKET");
+  // Without the second line, one that hangs up would be dropped.
+  EXPECT_EQ(manager.Next(), "FDSTORE=1\nFDPOLL=0\nFDNAME=kept");
+  manager.WaitFor("FDNAME=other");
+  EXPECT_THAT(manager.stored(), ElementsAre(Key("kept"), Key("other")));
+  manager.TakeAll();
+  ASSERT_THAT(manager.stored(), ElementsAre(Key("kept")));
+  struct stat before = {};
+  struct stat after = {};
+  ASSERT_EQ(fstat(kept.get(), &before), 0);
+  ASSERT_EQ(fstat(manager.stored().at("kept").get(), &after), 0);
+  EXPECT_EQ(after.st_rdev, before.st_rdev);
 }
 
 TEST(TakeInheritedFdsTest, IsEmptyWithoutAManager) {

@@ -10,13 +10,10 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <termios.h>
 #include <unistd.h>
 
-#include <array>
 #include <cstdint>
-#include <cstring>
 #include <map>
 #include <optional>
 #include <string>
@@ -33,6 +30,7 @@
 #include "absl/strings/string_view.h"
 #include "common/file.h"
 #include "common/socket.h"
+#include "common/testing/notify_socket.h"
 #include "common/testing/process.h"
 #include "common/testing/status_matchers.h"
 #include "common/testing/stream.h"
@@ -90,93 +88,39 @@ class RelayTest : public ::testing::Test {
         "debug"};
     argv.insert(argv.end(), more.begin(), more.end());
     std::map<std::string, std::string> environment = {
-        {"NOTIFY_SOCKET", dir_.Path("notify")}};
+        {"NOTIFY_SOCKET", manager_.path()}};
     if (!fds.empty()) {
       environment["LISTEN_FDS"] = absl::StrCat(names.size());
       environment["LISTEN_FDNAMES"] = absl::StrJoin(names, ":");
     }
-    ready_ = Notifications();
     ChildProcess relay = ChildProcess::Start(
         {.argv = argv, .environment = environment, .fds = fds});
-    WaitForNotification("READY=1");
+    manager_.WaitFor("READY=1");
     return relay;
   }
 
   // With what predecessors had stored, as systemd does it: LISTEN_FDS and the
   // names, from descriptor 3 on.
   ChildProcess StartSuccessor() {
+    manager_.TakeAll();
     std::vector<std::string> names;
     std::map<int, int> fds;
-    for (const auto& [name, fd] : stored_) {
+    for (const auto& [name, fd] : manager_.stored()) {
       fds[3 + static_cast<int>(names.size())] = fd.get();
       names.push_back(name);
     }
     return StartWith(names, fds);
   }
 
-  // What the service manager would hear.
-  UniqueFd Notifications() {
-    UniqueFd fd(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-    const std::string path = dir_.Path("notify");
-    (void)unlink(path.c_str());
-    sockaddr_un address = {};
-    address.sun_family = AF_UNIX;
-    path.copy(address.sun_path, sizeof(address.sun_path) - 1);
-    EXPECT_EQ(bind(fd.get(), reinterpret_cast<const sockaddr*>(&address),
-                   sizeof(address)),
-              0);
-    return fd;
-  }
-
-  // Reads notifications until `wanted`.
-  void WaitForNotification(absl::string_view wanted) {
-    for (;;) {
-      pollfd waiting = {.fd = ready_.get(), .events = POLLIN, .revents = 0};
-      ASSERT_EQ(poll(&waiting, 1, 20000), 1) << "no " << wanted;
-      if (absl::StrContains(ReadNotification(), wanted)) return;
-    }
-  }
-
-  // Reads what is there, as a service manager would: whoever notifies one that
-  // does not read has to wait.
-  void ReadNotifications() {
-    pollfd waiting = {.fd = ready_.get(), .events = POLLIN, .revents = 0};
-    while (poll(&waiting, 1, 0) == 1) (void)ReadNotification();
-  }
-
-  // Keeps the descriptor that comes along.
-  std::string ReadNotification() {
-    std::array<char, 4096> text;
-    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control;
-    iovec piece = {text.data(), text.size()};
-    msghdr message = {};
-    message.msg_iov = &piece;
-    message.msg_iovlen = 1;
-    message.msg_control = control.data();
-    message.msg_controllen = control.size();
-    const ssize_t size = recvmsg(ready_.get(), &message, MSG_CMSG_CLOEXEC);
-    EXPECT_GE(size, 0);
-    const std::string words(text.data(), size);
-    const size_t name = words.find("FDNAME=");
-    if (const cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr) {
-      int fd = -1;
-      memcpy(&fd, CMSG_DATA(header), sizeof(fd));
-      stored_[words.substr(name + 7)] = UniqueFd(fd);
-    } else if (absl::StrContains(words, "FDSTOREREMOVE=1")) {
-      stored_.erase(words.substr(name + 7));
-    }
-    return words;
-  }
-
   UniqueFd ConnectBackend() {
-    ReadNotifications();
+    manager_.TakeAll();
     absl::StatusOr<UniqueFd> guest = ConnectUnix(dir_.Path("backend"));
     EXPECT_THAT(guest, IsOk());
     return *std::move(guest);
   }
 
   UniqueFd OpenTerminal() {
-    ReadNotifications();
+    manager_.TakeAll();
     absl::StatusOr<UniqueFd> terminal =
         Open(dir_.Path("console"), O_RDWR | O_NOCTTY);
     EXPECT_THAT(terminal, IsOk());
@@ -188,8 +132,7 @@ class RelayTest : public ::testing::Test {
   }
 
   TempDir dir_;
-  UniqueFd ready_;
-  std::map<std::string, UniqueFd> stored_;
+  NotifySocket manager_{dir_.Path("notify")};
 };
 
 void Type(const UniqueFd& terminal, absl::string_view bytes) {
@@ -240,7 +183,7 @@ TEST_F(RelayTest, TheTerminalIsRawAgainForTheNextUser) {
     cooked.c_lflag |= ICANON | ECHO;
     ASSERT_EQ(tcsetattr(terminal.get(), TCSANOW, &cooked), 0);
   }
-  WaitForNotification("STATUS=Virtual machine connected");
+  manager_.WaitFor("STATUS=Virtual machine connected");
   const UniqueFd terminal = OpenTerminal();
   EXPECT_EQ(ReadExactly(terminal.get(), 6), "hello\n");
   termios settings = {};
@@ -253,11 +196,11 @@ TEST_F(RelayTest, TheTerminalIsFreeAgainForTheNextUser) {
   const UniqueFd guest = ConnectBackend();
   {
     const UniqueFd terminal = OpenTerminal();
-    WaitForNotification("terminal open");
+    manager_.WaitFor("terminal open");
     ASSERT_EQ(ioctl(terminal.get(), TIOCEXCL), 0);
     ASSERT_EQ(tcflow(terminal.get(), TCOOFF), 0);
   }
-  WaitForNotification("STATUS=Virtual machine connected");
+  manager_.WaitFor("STATUS=Virtual machine connected");
   const UniqueFd terminal = OpenTerminal();
   int is_exclusive = -1;
   ASSERT_EQ(ioctl(terminal.get(), TIOCGEXCL, &is_exclusive), 0);
@@ -278,8 +221,8 @@ TEST_F(RelayTest, UsersWhoComeOrGoTogetherAreAllSeen) {
   relay.Signal(SIGCONT);
   EXPECT_EQ(ReadExactly(first.get(), 5), "hello");
   first.Reset();
-  WaitForNotification("STATUS=Virtual machine connected");
-  WaitForNotification("terminal open");
+  manager_.WaitFor("STATUS=Virtual machine connected");
+  manager_.WaitFor("terminal open");
   EXPECT_EQ(ReadExactly(second.get(), 5), "hello");
 
   UniqueFd third = OpenTerminal();
@@ -289,7 +232,7 @@ TEST_F(RelayTest, UsersWhoComeOrGoTogetherAreAllSeen) {
   second.Reset();
   third.Reset();
   relay.Signal(SIGCONT);
-  while (AskStatus(ConnectViewer()).is_terminal_open) ReadNotifications();
+  while (AskStatus(ConnectViewer()).is_terminal_open) manager_.TakeAll();
   EXPECT_EQ(ReadExactly(OpenTerminal().get(), 9), "hello you");
 }
 
@@ -341,7 +284,7 @@ TEST_F(RelayTest, ConnectsToAHypervisorThatComesAndGoesWithItsDirectory) {
     const UniqueFd guest = AcceptOne(listener->get());
     SendAll(guest.get(), "hello");
     EXPECT_EQ(ReadExactly(terminal.get(), 5), "hello");
-    ReadNotifications();
+    manager_.TakeAll();
     ASSERT_EQ(unlink(socket.c_str()), 0);
     ASSERT_EQ(rmdir(directory.c_str()), 0);
   }
@@ -366,7 +309,7 @@ TEST_F(RelayTest, WhatIsTypedAtAnAbsentGuestIsNotKeptForTheNext) {
   while (AskStatus(viewer).to_guest_lost < 9) {
   }
   const UniqueFd guest = ConnectBackend();
-  WaitForNotification("STATUS=Virtual machine connected");
+  manager_.WaitFor("STATUS=Virtual machine connected");
   Type(terminal, "ls\r");
   EXPECT_EQ(ReadExactly(guest.get(), 3), "ls\r");
 }
@@ -718,7 +661,7 @@ TEST_F(RelayTest, GuestsThatComeAndGoDoNotFloodTheJournal) {
   const UniqueFd viewer = ConnectViewer();
   for (uint64_t boot = 1; boot <= 50; ++boot) {
     const UniqueFd guest = ConnectBackend();
-    while (AskStatus(viewer).guest_connections < boot) ReadNotifications();
+    while (AskStatus(viewer).guest_connections < boot) manager_.TakeAll();
   }
   relay.Signal(SIGTERM);
   const std::string said = relay.Wait().err;
@@ -753,7 +696,7 @@ TEST_F(RelayTest, WhoeverComesWhenThereAreNoDescriptorsLeftIsTakenLater) {
 TEST_F(RelayTest, ASuccessorGoesOnWithoutLosingAByte) {
   std::optional<ChildProcess> relay = Start();
   const UniqueFd guest = ConnectBackend();
-  WaitForNotification("FDNAME=guest");
+  manager_.WaitFor("FDNAME=guest");
   const UniqueFd terminal = OpenTerminal();
   SendAll(guest.get(), "one ");
   EXPECT_EQ(ReadExactly(terminal.get(), 4), "one ");
@@ -762,7 +705,7 @@ TEST_F(RelayTest, ASuccessorGoesOnWithoutLosingAByte) {
     EXPECT_EQ(relay->Wait().signal, SIGKILL);
     SendAll(guest.get(), "while nobody is there ");
     Type(terminal, "typed ");
-    EXPECT_THAT(stored_,
+    EXPECT_THAT(manager_.stored(),
                 ElementsAre(Key("guest"), Key("input-read"), Key("input-write"),
                             Key("own-backend"), Key("own-viewers"), Key("ring"),
                             Key("terminal"), Key("terminal-node")));
@@ -781,9 +724,9 @@ TEST_F(RelayTest, ASuccessorGoesOnWithoutLosingAByte) {
 TEST_F(RelayTest, AUserWhoClaimsTheTerminalKeepsItWhenTheRelayIsKilled) {
   std::optional<ChildProcess> relay = Start();
   const UniqueFd guest = ConnectBackend();
-  WaitForNotification("FDNAME=guest");
+  manager_.WaitFor("FDNAME=guest");
   UniqueFd terminal = OpenTerminal();
-  WaitForNotification("terminal open");
+  manager_.WaitFor("terminal open");
   ASSERT_EQ(ioctl(terminal.get(), TIOCEXCL), 0);
   for (int death = 0; death < 2; ++death) {
     relay->Signal(SIGKILL);
@@ -797,7 +740,7 @@ TEST_F(RelayTest, AUserWhoClaimsTheTerminalKeepsItWhenTheRelayIsKilled) {
   EXPECT_TRUE(AskStatus(ConnectViewer()).is_terminal_open);
   // Nobody can open it any more then, the relay included.
   terminal.Reset();
-  ReadNotifications();
+  manager_.TakeAll();
   const ChildProcess::Result result = relay->Wait();
   EXPECT_EQ(result.exit_code, 71);  // and is started again
   EXPECT_THAT(result.err, HasSubstr("left it exclusive"));
@@ -809,9 +752,9 @@ TEST_F(RelayTest, AUserWhoClaimsTheTerminalKeepsItWhenTheRelayIsKilled) {
 TEST_F(RelayTest, AClaimThatIsGivenUpLeavesTheTerminalUsable) {
   std::optional<ChildProcess> relay = Start();
   const UniqueFd guest = ConnectBackend();
-  WaitForNotification("FDNAME=guest");
+  manager_.WaitFor("FDNAME=guest");
   UniqueFd terminal = OpenTerminal();
-  WaitForNotification("terminal open");
+  manager_.WaitFor("terminal open");
   ASSERT_EQ(ioctl(terminal.get(), TIOCEXCL), 0);
   relay->Signal(SIGKILL);
   EXPECT_EQ(relay->Wait().signal, SIGKILL);
@@ -819,7 +762,7 @@ TEST_F(RelayTest, AClaimThatIsGivenUpLeavesTheTerminalUsable) {
   ASSERT_EQ(ioctl(terminal.get(), TIOCNXCL), 0);
   SendAll(guest.get(), "hello");
   terminal.Reset();
-  WaitForNotification("STATUS=Virtual machine connected");
+  manager_.WaitFor("STATUS=Virtual machine connected");
   const UniqueFd next = OpenTerminal();
   EXPECT_EQ(ReadExactly(next.get(), 5), "hello");
   Type(next, "hello");

@@ -10,8 +10,13 @@
 #include <string>
 #include <utility>
 
+#include "absl/strings/match.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
 #include "absl/time/time.h"
 #include "common/testing/stream.h"
+#include "common/unique_fd.h"
 #include "gtest/gtest.h"
 
 namespace vmsilo {
@@ -29,18 +34,65 @@ NotifySocket::NotifySocket(std::string path)
 }
 
 std::string NotifySocket::Next() {
-  pollfd entry = {.fd = fd_.get(), .events = POLLIN, .revents = 0};
   const int wait = static_cast<int>(absl::ToInt64Milliseconds(kStreamDeadline));
-  std::array<char, 4096> text;
-  ssize_t size = -1;
-  if (poll(&entry, 1, wait) == 1) {
-    size = recv(fd_.get(), text.data(), text.size(), 0);
-  }
-  if (size < 0) {
+  if (!IsWaiting(wait)) {
     ADD_FAILURE() << "no notification within " << kStreamDeadline;
     return "";
   }
-  return std::string(text.data(), static_cast<size_t>(size));
+  return Take();
+}
+
+void NotifySocket::WaitFor(absl::string_view text) {
+  for (;;) {
+    const std::string message = Next();
+    if (absl::StrContains(message, text)) return;
+    if (message.empty()) {
+      ADD_FAILURE() << "no " << text;
+      return;
+    }
+  }
+}
+
+void NotifySocket::TakeAll() {
+  while (IsWaiting(0)) (void)Take();
+}
+
+bool NotifySocket::IsWaiting(int timeout_ms) const {
+  pollfd entry = {.fd = fd_.get(), .events = POLLIN, .revents = 0};
+  return poll(&entry, 1, timeout_ms) == 1;
+}
+
+std::string NotifySocket::Take() {
+  std::array<char, 4096> text;
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control;
+  iovec piece = {text.data(), text.size()};
+  msghdr message = {};
+  message.msg_iov = &piece;
+  message.msg_iovlen = 1;
+  message.msg_control = control.data();
+  message.msg_controllen = control.size();
+  const ssize_t size = recvmsg(fd_.get(), &message, MSG_CMSG_CLOEXEC);
+  if (size < 0) {
+    ADD_FAILURE() << path_ << ": " << strerror(errno);
+    return "";
+  }
+  UniqueFd fd;
+  if (const cmsghdr* header = CMSG_FIRSTHDR(&message);
+      header != nullptr && header->cmsg_type == SCM_RIGHTS) {
+    int received = -1;
+    memcpy(&received, CMSG_DATA(header), sizeof(received));
+    fd = UniqueFd(received);
+  }
+  const std::string words(text.data(), static_cast<size_t>(size));
+  std::string name;
+  bool is_removed = false;
+  for (absl::string_view line : absl::StrSplit(words, '\n')) {
+    if (absl::ConsumePrefix(&line, "FDNAME=")) name = std::string(line);
+    if (line == "FDSTOREREMOVE=1") is_removed = true;
+  }
+  if (is_removed) stored_.erase(name);
+  if (fd.is_valid()) stored_[name] = std::move(fd);
+  return words;
 }
 
 }  // namespace vmsilo
