@@ -242,6 +242,22 @@ std::optional<std::string> QuoteTmpfiles(absl::string_view path) {
   return out;
 }
 
+std::optional<std::string> QuoteTmpfilesContent(absl::string_view text) {
+  if (text.empty() || text == "-" || text[0] == ' ' || !IsUtf8(text)) {
+    return std::nullopt;
+  }
+  std::string out;
+  for (const char c : text) {
+    if (c == '%') out.push_back('%');
+    if (c == '"') {
+      out.push_back(c);  // No quotes here, only escapes.
+    } else {
+      AppendEscaped(static_cast<unsigned char>(c), &out);
+    }
+  }
+  return out;
+}
+
 std::string QuoteInputText(absl::string_view line) {
   std::string out;
   out.reserve(line.size() + 8);

@@ -50,6 +50,11 @@ std::string DescriptionValue(absl::string_view text);
 // newer ones C escapes as well.
 std::optional<std::string> QuoteTmpfiles(absl::string_view path);
 
+// The argument of such a line that writes a file: all of the rest of the line
+// is the file's content. nullopt for a text that is empty or "-", begins with
+// a blank, or is not UTF-8.
+std::optional<std::string> QuoteTmpfilesContent(absl::string_view text);
+
 // A line for StandardInputText=, which adds the line end itself. Not for an
 // empty one: that takes all lines back.
 std::string QuoteInputText(absl::string_view line);

@@ -267,6 +267,39 @@ TEST(QuoteTmpfilesTest, MeansTheSameWithAndWithoutEscapes) {
   }
 }
 
+// What systemd-tmpfiles makes of the rest of a line.
+std::string ReadTmpfilesContent(absl::string_view rest) {
+  // Between quotes the reader keeps blanks, and quotes are only a limit to it.
+  std::string line = "\"";
+  for (const char c : rest) {
+    if (c == '"') line.push_back('\\');
+    line.push_back(c);
+  }
+  line.push_back('"');
+  Reader reader(line, /*unescapes=*/true);
+  const std::string text = ExpandSpecifiers(*reader.Next());
+  EXPECT_EQ(reader.Next(), std::nullopt);
+  return text;
+}
+
+TEST(QuoteTmpfilesContentTest, ComesBackFromTheRestOfALine) {
+  EXPECT_EQ(QuoteTmpfilesContent("{\"a\":\"100 %\"}"), "{\"a\":\"100 %%\"}");
+  EXPECT_EQ(QuoteTmpfilesContent("a\\\n"), "a\\\\\\n");
+  for (const char* text : {"", "-", " a", "\xff"}) {
+    EXPECT_EQ(QuoteTmpfilesContent(text), std::nullopt) << text;
+  }
+  std::mt19937 random(5);
+  int count = 0;
+  while (count < 5000) {
+    const std::string value = RandomValue(random);
+    const std::optional<std::string> quoted = QuoteTmpfilesContent(value);
+    if (!quoted.has_value()) continue;
+    ++count;
+    EXPECT_EQ(quoted->find('\n'), std::string::npos);
+    ASSERT_EQ(ReadTmpfilesContent(*quoted), value);
+  }
+}
+
 TEST(QuoteInputTextTest, EscapesButNeverQuotes) {
   EXPECT_EQ(QuoteInputText("d /run/x 0755 root root -"),
             "d /run/x 0755 root root -");

@@ -15,6 +15,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "absl/time/time.h"
 #include "common/parse_size.h"
 #include "config/layout.h"
 #include "config/locate.h"
@@ -56,6 +57,7 @@ class Checker {
   void CheckShare(const Vm& vm, const SharedDirectory& share);
   void CheckInterfaces();
   void CheckOptions(const Vm& vm);
+  void CheckBalloond();
   void CheckImage(const Vm& vm);
   void CheckHypervisor(const Vm& vm);
 
@@ -332,6 +334,14 @@ void Checker::CheckInterfaces() {
   }
 }
 
+void Checker::CheckBalloond() {
+  const Balloond& balloond = config_.balloond;
+  if (balloond.min_poll_interval <= balloond.poll_interval) return;
+  Error(Locate(tree_, {"balloond", "minPollInterval"}),
+        absl::StrCat("more than pollInterval, ",
+                     absl::FormatDuration(balloond.poll_interval)));
+}
+
 void Checker::CheckOptions(const Vm& vm) {
   if (vm.memory_guaranteed && *vm.memory_guaranteed > vm.memory) {
     Error(At(vm, "memoryGuaranteed"),
@@ -586,6 +596,7 @@ void Check(const Value& tree, const Config& config, DiagnosticSink& sink) {
   checker.CheckPciDevices();
   checker.CheckDisks();
   checker.CheckInterfaces();
+  checker.CheckBalloond();
   for (const Vm& vm : config.vms) {
     checker.CheckReferences(vm);
     checker.CheckSocketPaths(vm);

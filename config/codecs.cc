@@ -1,6 +1,7 @@
 #include "config/codecs.h"
 
 #include <algorithm>
+#include <charconv>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
@@ -37,7 +38,7 @@ bool ReadScalar(Reader& reader, const Value& value, std::string* out) {
     *out = absl::StrCat(*number);
   } else if (const double* real = value.AsReal();
              real != nullptr && std::isfinite(*real)) {
-    *out = PercentCodec::Print(*real);
+    *out = PrintReal(*real);
   } else if (const std::string* text = value.AsString();
              text == nullptr || !AcceptLine(*text, out)) {
     return reader.Expected(value,
@@ -146,17 +147,11 @@ bool MemoryCodec::Read(Reader& reader, const Value& value, Bytes* out) {
   return true;
 }
 
-bool DurationCodec::Read(Reader& reader, const Value& value,
-                         absl::Duration* out) {
-  if (const std::string* text = value.AsString()) {
-    const absl::StatusOr<absl::Duration> duration = ParseDuration(*text);
-    if (duration.ok() && *duration > absl::ZeroDuration()) {
-      *out = *duration;
-      return true;
-    }
-  }
-  return reader.Expected(value,
-                         "a duration above zero such as \"2s\" or \"100ms\"");
+std::string PrintReal(double value) {
+  char buffer[32];
+  const std::to_chars_result result =
+      std::to_chars(buffer, buffer + sizeof(buffer), value);
+  return std::string(buffer, result.ptr);
 }
 
 bool VersionCodec::Read(Reader& reader, const Value& value, Version* out) {

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <array>
-#include <charconv>
 #include <cmath>
 #include <cstdint>
 #include <iterator>
@@ -12,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -78,13 +78,17 @@ struct IntegerCodec {
   static std::string Print(uint32_t value) { return absl::StrCat(value); }
 };
 
+// The shortest text that reads back as the same number.
+std::string PrintReal(double value);
+
 // A share of the whole in percent, with a fraction if need be.
+template <int kMin, int kMax>
 struct PercentCodec {
   using Type = double;
   static constexpr Shape kShape = {.kind = Shape::Kind::kNumber,
                                    .name = "percentage",
-                                   .minimum = 0,
-                                   .maximum = 100};
+                                   .minimum = kMin,
+                                   .maximum = kMax};
   static bool Read(Reader& reader, const Value& value, double* out) {
     double number = std::nan("");
     if (value.AsInteger() != nullptr) {
@@ -93,18 +97,14 @@ struct PercentCodec {
       number = *value.AsReal();
     }
     // A comparison with NaN is false.
-    if (!(number >= 0 && number <= 100)) {
-      return reader.Expected(value, "a number between 0 and 100");
+    if (!(number >= kMin && number <= kMax)) {
+      return reader.Expected(
+          value, absl::StrCat("a number between ", kMin, " and ", kMax));
     }
     *out = number;
     return true;
   }
-  static std::string Print(double value) {
-    char buffer[32];
-    const std::to_chars_result result =
-        std::to_chars(buffer, buffer + sizeof(buffer), value);
-    return std::string(buffer, result.ptr);
-  }
+  static std::string Print(double value) { return PrintReal(value); }
 };
 
 template <const TextRule& kRule>
@@ -231,13 +231,28 @@ struct MemoryCodec {
   static std::string Print(Bytes value) { return SizeCodec::Print(value); }
 };
 
+// A span of time that a program takes, within its limits.
+template <int64_t kMinMilliseconds, int64_t kMaxMilliseconds>
 struct DurationCodec {
   using Type = absl::Duration;
   static constexpr Shape kShape = {
       .kind = Shape::Kind::kText,
       .name = "duration",
       .pattern = "^[0-9]+(\\.[0-9]+)?(us|ms|s|m|min|h|d)?$"};
-  static bool Read(Reader& reader, const Value& value, absl::Duration* out);
+  static bool Read(Reader& reader, const Value& value, absl::Duration* out) {
+    constexpr absl::Duration kMin = absl::Milliseconds(kMinMilliseconds);
+    constexpr absl::Duration kMax = absl::Milliseconds(kMaxMilliseconds);
+    const std::string* text = value.AsString();
+    const absl::StatusOr<absl::Duration> duration =
+        text == nullptr ? absl::InvalidArgumentError("") : ParseDuration(*text);
+    if (!duration.ok() || *duration < kMin || *duration > kMax) {
+      return reader.Expected(
+          value, absl::StrCat("a duration between ", Print(kMin), " and ",
+                              Print(kMax)));
+    }
+    *out = *duration;
+    return true;
+  }
   static std::string Print(absl::Duration value) {
     return JsonString(absl::FormatDuration(value));
   }

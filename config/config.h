@@ -254,6 +254,8 @@ struct Vm {
   Bytes memory = GiB(2);
   // What the balloon never takes.
   std::optional<Bytes> memory_guaranteed;
+  // Whether the balloon is moved at all.
+  bool balloon = true;
   uint32_t cpus = 2;
 
   // The image that kernel and root disk come from where they are absent here,
@@ -401,16 +403,28 @@ struct GlobalGpu {
   friend bool operator==(const GlobalGpu&, const GlobalGpu&) = default;
 };
 
+// What vmsilo-balloond takes for these. A look more often than a guest can
+// answer is none; one more seldom leaves guests in need alone.
+inline constexpr int64_t kLeastPollMilliseconds = 100;
+inline constexpr int64_t kLeastMinPollMilliseconds = 50;
+inline constexpr int64_t kMostPollMilliseconds = 60'000;
+inline constexpr int kLeastCriticalHostPercent = 1;
+inline constexpr int kMostCriticalHostPercent = 50;
+
 // `balloond`, also `vmsilo-balloond`.
 struct Balloond {
   bool enable = true;
   std::string log_level = "info";
+  std::string policy = "level";
   absl::Duration poll_interval = absl::Seconds(2);
+  absl::Duration calm_interval = absl::Seconds(10);
   double critical_host_percent = 5;
   Bytes critical_guest_available = MiB(400);
   Bytes guest_available_bias = MiB(300);
   absl::Duration min_poll_interval = absl::Milliseconds(100);
   double psi_ceiling = 50;
+  // Where metrics go, if anywhere.
+  std::optional<std::string> metrics_file;
   std::vector<std::string> extra_args;
 
   friend bool operator==(const Balloond&, const Balloond&) = default;

@@ -52,6 +52,10 @@ std::string CommandSocket(absl::string_view vm) {
   return absl::StrCat(RuntimeDir(vm), "/command.socket");
 }
 
+std::string BalloonFile(absl::string_view vm) {
+  return absl::StrCat(RuntimeDir(vm), "/balloon.json");
+}
+
 std::string VmDir(absl::string_view vm) {
   return absl::StrCat(RuntimeDir(vm), "/vm");
 }

@@ -22,6 +22,9 @@ inline constexpr absl::string_view kHomeTemplate =
 inline constexpr absl::string_view kManifest = "/var/lib/vmsilo/manifest.json";
 // Host-wide; a silo's name cannot begin with a dot.
 inline constexpr absl::string_view kBalloondDir = "/run/vmsilo/.balloond";
+// Where people ask the memory daemon, and its lock.
+inline constexpr absl::string_view kBalloondControlSocket =
+    "/run/vmsilo/.balloond/control.socket";
 inline constexpr absl::string_view kUsbDir = "/run/vmsilo/.usb";
 inline constexpr absl::string_view kUsbControlSocket =
     "/run/vmsilo/.usb/control.socket";
@@ -40,6 +43,9 @@ std::string RuntimeDirBelowRun(absl::string_view vm);
 
 // The person's way in: the user's, mode 0600.
 std::string CommandSocket(absl::string_view vm);
+
+// What the memory daemon is told about the silo (balloon/vm_file.h): root's.
+std::string BalloonFile(absl::string_view vm);
 
 // The hypervisor's own directory and what it makes there.
 std::string VmDir(absl::string_view vm);

@@ -615,8 +615,17 @@ INSTANTIATE_TEST_SUITE_P(
          "2:23: error: balloond.psiCeiling: expected a number between 0 and "
          "100, not inf"},
         {"NoTime", "balloond.pollInterval = \"0s\"\n",
-         "2:25: error: balloond.pollInterval: expected a duration above zero "
-         "such as \"2s\" or \"100ms\", not '0s'"},
+         "2:25: error: balloond.pollInterval: expected a duration between "
+         "\"100ms\" and \"1m\", not '0s'"},
+        {"TooOften", "balloond.minPollInterval = \"49ms\"\n",
+         "2:28: error: balloond.minPollInterval: expected a duration between "
+         "\"50ms\" and \"1m\", not '49ms'"},
+        {"NothingForTheHost", "balloond.criticalHostPercent = 0.9\n",
+         "2:32: error: balloond.criticalHostPercent: expected a number between "
+         "1 and 50, not 0.9"},
+        {"ManyLooks",
+         "balloond = { pollInterval = \"1s\", minPollInterval = \"2s\" }\n",
+         "2:35: error: balloond.minPollInterval: more than pollInterval, 1s"},
         {"Version", "qemu.version = 7.2\n",
          "2:16: error: qemu.version: expected a version as a string, such as "
          "\"7.2\", not 7.2"},

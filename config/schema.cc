@@ -26,6 +26,12 @@ constexpr absl::string_view kVirtiofsdLogLevels[] = {"error", "warn",  "info",
 constexpr absl::string_view kInterfaceTypes[] = {"tap"};
 constexpr absl::string_view kMachines[] = {"q35", "pc"};
 
+constexpr absl::string_view kPolicies[] = {"level", "committed"};
+
+using PollIntervalCodec =
+    DurationCodec<kLeastPollMilliseconds, kMostPollMilliseconds>;
+using MinPollIntervalCodec =
+    DurationCodec<kLeastMinPollMilliseconds, kMostPollMilliseconds>;
 using Argument = TextCodec<kArgument>;
 using Arguments = ListCodec<Argument>;
 using Line = TextCodec<kLine>;
@@ -466,6 +472,13 @@ struct TableOf<Vm> {
       Opt<&Vm::memory_guaranteed, MemoryCodec>(
           "memoryGuaranteed",
           "What the balloon leaves to the guest however short the host is."),
+      Opt<&Vm::balloon, BoolCodec>(
+          "balloon",
+          "Whether the host may borrow memory that the guest does not need; "
+          "see `balloond`. Never with `pciDevices`, which need all of it at "
+          "its place, nor with huge pages, of which nothing comes back. Other "
+          "silos can tell from what they get that memory moves: `false` "
+          "keeps a silo out of that."),
       Opt<&Vm::cpus, IntegerCodec<1, 256>>("cpus", "Virtual processors."),
       Opt<&Vm::image, Name>(
           "image",
@@ -748,9 +761,19 @@ struct TableOf<Balloond> {
           "enable", "Whether memory moves between host and silos."),
       Opt<&Balloond::log_level, LogLevel>("logLevel",
                                           "How much the daemon writes."),
-      Opt<&Balloond::poll_interval, DurationCodec>(
-          "pollInterval", "How often it looks while nothing is short."),
-      Opt<&Balloond::critical_host_percent, PercentCodec>(
+      Opt<&Balloond::policy, PlainWordCodec<kPolicies>>(
+          "policy",
+          "How memory is shared. `level`: guests and host keep the same "
+          "distance to what they need. `committed`: guests may use only what "
+          "the host has, and what they do not use stays the host's."),
+      Opt<&Balloond::poll_interval, PollIntervalCodec>(
+          "pollInterval", "How often it looks while memory moves."),
+      Opt<&Balloond::calm_interval, PollIntervalCodec>(
+          "calmInterval",
+          "How often it looks while nothing moves and nobody is short; not "
+          "more often than `pollInterval`."),
+      Opt<&Balloond::critical_host_percent,
+          PercentCodec<kLeastCriticalHostPercent, kMostCriticalHostPercent>>(
           "criticalHostPercent",
           "The share of the host's memory that stays free."),
       Opt<&Balloond::critical_guest_available, SizeCodec>(
@@ -758,12 +781,18 @@ struct TableOf<Balloond> {
       Opt<&Balloond::guest_available_bias, SizeCodec>(
           "guestAvailableBias",
           "How much more guests keep while the host has enough."),
-      Opt<&Balloond::min_poll_interval, DurationCodec>(
-          "minPollInterval", "How often it looks at most."),
-      Opt<&Balloond::psi_ceiling, PercentCodec>(
+      Opt<&Balloond::min_poll_interval, MinPollIntervalCodec>(
+          "minPollInterval",
+          "How often it looks at most; not more than `pollInterval`."),
+      Opt<&Balloond::psi_ceiling, PercentCodec<0, 100>>(
           "psiCeiling",
           "The memory pressure (`some`, in percent) that counts as full "
-          "distress."),
+          "distress. 0 ignores it."),
+      Opt<&Balloond::metrics_file, Path>(
+          "metricsFile",
+          "A file that metrics are written to, for node_exporter's textfile "
+          "collector: its name ends in `.prom`.",
+          {.default_doc = "none"}),
       Opt<&Balloond::extra_args, Arguments>("extraArgs", "Further arguments."),
       Accepted("package", "paths.balloond says where it is."),
   };

@@ -1,5 +1,9 @@
 #include "unitgen/features.h"
 
+#include <string>
+#include <vector>
+
+#include "absl/strings/match.h"
 #include "config/layout.h"
 #include "hypervisor/boot.h"
 
@@ -41,6 +45,36 @@ bool HasHybridVsock(const config::Vm& vm) {
 
 bool HasOwnUser(const config::Config& config, const config::Vm& vm) {
   return vm.hypervisor != Hypervisor::kCrosvm || !config.crosvm.run_as_root;
+}
+
+std::string BalloonExclusion(const config::Config& config,
+                             const config::Vm& vm) {
+  if (!vm.balloon) return "configuration";
+  // They may write to any of the guest's memory, so all of it is pinned.
+  if (!vm.pci_devices.empty()) return "passed-through devices";
+  // Nothing that is smaller than a huge page comes back.
+  const std::vector<std::string>* further = nullptr;
+  switch (vm.hypervisor) {
+    case Hypervisor::kCrosvm:
+      further = &config.crosvm.extra_run_args;
+      break;
+    case Hypervisor::kCloudHypervisor:
+      further = &config.cloud_hypervisor.extra_args;
+      break;
+    case Hypervisor::kQemu:
+      further = &config.qemu.extra_args;
+      break;
+  }
+  for (const std::vector<std::string>* arguments : {&vm.extra_args, further}) {
+    for (const std::string& argument : *arguments) {
+      if (absl::StrContains(argument, "hugepages=on") ||
+          absl::StrContains(argument, "hugetlb=on") ||
+          argument == "-mem-path") {
+        return "huge pages";
+      }
+    }
+  }
+  return "";
 }
 
 std::vector<std::string> BackendSockets(const config::Config& config,

@@ -25,6 +25,11 @@ bool HasHybridVsock(const config::Vm& vm);
 // The hypervisor has a user of its own.
 bool HasOwnUser(const config::Config& config, const config::Vm& vm);
 
+// Why the memory daemon must leave the silo's balloon alone; empty if it need
+// not.
+std::string BalloonExclusion(const config::Config& config,
+                             const config::Vm& vm);
+
 // Sockets of other services that the hypervisor connects to.
 std::vector<std::string> BackendSockets(const config::Config& config,
                                         const config::Vm& vm);

@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "common/file.h"
 #include "common/parse_size.h"
 #include "common/systemd_quote.h"
 #include "config/layout.h"
@@ -25,6 +26,10 @@ std::string Number(double value) {
       std::to_chars(buffer, buffer + sizeof(buffer), value);
   return std::string(buffer, result.ptr);
 }
+
+// MemoryMax=, all of which may be locked: it must not be paged out when memory
+// is short.
+constexpr absl::string_view kBalloondMemory = "128M";
 
 void AddBalloond(Context* context) {
   const config::Config& config = context->config();
@@ -44,8 +49,12 @@ void AddBalloond(Context* context) {
       config.paths.balloond,
       "--log-level",
       balloond.log_level,
+      "--policy",
+      balloond.policy,
       "--poll-interval",
       absl::FormatDuration(balloond.poll_interval),
+      "--calm-interval",
+      absl::FormatDuration(balloond.calm_interval),
       "--critical-host-percent",
       Number(balloond.critical_host_percent),
       "--critical-guest-available",
@@ -56,25 +65,52 @@ void AddBalloond(Context* context) {
       absl::FormatDuration(balloond.min_poll_interval),
       "--psi-ceiling",
       Number(balloond.psi_ceiling),
+      "--owner",
+      absl::StrCat(config.user.uid),
   };
+  if (balloond.metrics_file.has_value()) {
+    argv.insert(argv.end(), {"--metrics-file", *balloond.metrics_file});
+  }
   argv.insert(argv.end(), balloond.extra_args.begin(),
               balloond.extra_args.end());
-  unit.In("Service")
-      .Add("Type", "exec")
+  Section& service = unit.In("Service");
+  service.Add("Type", "notify")
       .Add("ExecStart", context->Exec("", argv, "paths.balloond"))
+      // In systemd's own rights: the unit itself may not speak to it.
+      .Add("ExecReload",
+           context->Exec("+",
+                         {config.paths.systemctl, "kill", "--kill-whom=main",
+                          "--signal=HUP", std::string(layout::kBalloondUnit)},
+                         "paths.systemctl"))
       .Add("Restart", "on-failure")
-      .Add("RestartSec", "5s")
+      .Add("RestartSec", "1s")
       .Add("RestartPreventExitStatus", "64 78")
+      .Add("TimeoutStartSec", "15s")
+      .Add("TimeoutStopSec", "5s")
       .Add("RuntimeDirectory", "vmsilo/.balloond")
       .Add("RuntimeDirectoryPreserve", "restart")
       // The host is short of memory when this is needed most.
-      .Add("OOMScoreAdjust", "-900");
+      .Add("OOMScoreAdjust", "-900")
+      .Add("LimitMEMLOCK", kBalloondMemory);
+  if (balloond.metrics_file.has_value()) {
+    // Others make the directory, perhaps later.
+    service.Add(
+        "ReadWritePaths",
+        absl::StrCat("-",
+                     context->Path(SplitPath(*balloond.metrics_file).directory,
+                                   "balloond.metricsFile")));
+  }
   Hardening hardening;
-  // Control sockets belong to each hypervisor's own user.
-  hardening.capabilities = "CAP_DAC_OVERRIDE";
+  // Control sockets belong to each hypervisor's own user. The other two go
+  // before the first byte of a guest: its own socket is given to the person,
+  // and the kernel asked to tell of memory pressure within half a second.
+  hardening.capabilities = "CAP_DAC_OVERRIDE CAP_CHOWN CAP_SYS_RESOURCE";
   hardening.has_private_users = false;
   hardening.has_small_proc = false;  // /proc/pressure, /proc/meminfo.
+  hardening.memory_max = kBalloondMemory;
   AddHardening(hardening, &unit);
+  // By which it gives them up.
+  service.Add("SystemCallFilter", "capset @chown");
   unit.wanted_by = {"multi-user.target"};
   context->Emit(std::move(unit));
 }

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "balloon/vm_file.h"
 #include "common/systemd_quote.h"
 #include "config/layout.h"
 #include "unitgen/features.h"
@@ -97,6 +98,15 @@ void AddProxy(const config::Vm& vm, Context* context) {
   context->Emit(std::move(unit));
 }
 
+balloon::VmFile BalloonFileOf(const config::Config& config,
+                              const config::Vm& vm) {
+  return {.hypervisor = std::string(config::ToString(vm.hypervisor)),
+          .unit = layout::VmUnit(vm.name),
+          .memory = vm.memory,
+          .guaranteed = vm.memory_guaranteed,
+          .excluded = BalloonExclusion(config, vm)};
+}
+
 void AddPrep(const config::Vm& vm, Context* context) {
   const std::string root = layout::RuntimeDir(vm.name);
   Unit unit;
@@ -140,6 +150,13 @@ void AddPrep(const config::Vm& vm, Context* context) {
   link(layout::ControlSocketLink(vm.name, vm.hypervisor),
        absl::StrCat("vm/", config::ToString(vm.hypervisor), "-control.socket"));
   if (HasConsoleRelay(vm)) link(layout::Console(vm.name), "console.d/pty");
+  if (context->config().balloond.enable) {
+    const std::string content =
+        balloon::PrintVmFile(BalloonFileOf(context->config(), vm));
+    line(absl::StrCat("f+ ", layout::BalloonFile(vm.name), " 0644 root root - ",
+                      // JSON of ASCII can always be written.
+                      *QuoteTmpfilesContent(content)));
+  }
   if (!vm.shared_directories.empty()) {
     line(absl::StrCat("d ", root, "/virtiofs 0755 root root -"));
   }
