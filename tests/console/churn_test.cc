@@ -31,8 +31,6 @@ namespace {
 
 class ChurnTest : public ConsoleTest {
  protected:
-  void SetUp() override { StartRelay(); }
-
   UniqueFd ConnectViewer() {
     return console::ConnectViewer(dir_.Path("viewers"));
   }

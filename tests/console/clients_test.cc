@@ -37,8 +37,8 @@ class ClientsTest : public ConsoleTest,
                     public testing::WithParamInterface<Client> {
  protected:
   void SetUp() override {
+    ConsoleTest::SetUp();
     ASSERT_EQ(mkdir(dir_.Path("screens").c_str(), 0700), 0);
-    StartRelay();
   }
 
   std::vector<std::string> Argv() {

@@ -21,7 +21,6 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 
 TEST_F(ConsoleTest, ShowsWhatWasAndTakesWhatIsTyped) {
-  StartRelay();
   const UniqueFd guest = ConnectGuest();
   SendAll(guest.get(), "Debian GNU/Linux\r\nlogin: ");
   Person person;
@@ -36,7 +35,6 @@ TEST_F(ConsoleTest, ShowsWhatWasAndTakesWhatIsTyped) {
 }
 
 TEST_F(ConsoleTest, SaysWhenTheSiloGoesAndComesBack) {
-  StartRelay();
   std::optional<UniqueFd> guest = ConnectGuest();
   Person person;
   person.Start(Client());
@@ -51,7 +49,6 @@ TEST_F(ConsoleTest, SaysWhenTheSiloGoesAndComesBack) {
 }
 
 TEST_F(ConsoleTest, OutlivesTheRelay) {
-  StartRelay();
   std::optional<UniqueFd> guest = ConnectGuest();
   Person person;
   person.Start(Client());
@@ -68,7 +65,6 @@ TEST_F(ConsoleTest, OutlivesTheRelay) {
 }
 
 TEST_F(ConsoleTest, KeepsTheTerminalFromHarm) {
-  StartRelay();
   const UniqueFd guest = ConnectGuest();
   SendAll(guest.get(),
           "\x1b[31mred\x1b[0m\x1b]0;title\x07\x1b]52;c;ZXZpbA==\x07\x1b[6n!");
@@ -87,7 +83,6 @@ TEST_F(ConsoleTest, KeepsTheTerminalFromHarm) {
 }
 
 TEST_F(ConsoleTest, OnePersonTypesAndAnotherTakesOver) {
-  StartRelay();
   const UniqueFd guest = ConnectGuest();
   Person first;
   first.Start(Client());
@@ -104,7 +99,6 @@ TEST_F(ConsoleTest, OnePersonTypesAndAnotherTakesOver) {
 }
 
 TEST_F(ConsoleTest, AnObserverOnlyLooks) {
-  StartRelay();
   const UniqueFd guest = ConnectGuest();
   Person observer;
   observer.Start(Client({"--read-only"}));
@@ -119,23 +113,7 @@ TEST_F(ConsoleTest, AnObserverOnlyLooks) {
   EXPECT_EQ(ReadExactly(guest.get(), 1), "y");
 }
 
-TEST_F(ConsoleTest, ASignalPutsTheTerminalBack) {
-  StartRelay();
-  const UniqueFd guest = ConnectGuest();
-  SendAll(guest.get(), "here");
-  for (const int signo : {SIGTERM, SIGHUP}) {
-    Person person;
-    person.Start(Client({"--take-over"}));
-    person.ReadUntil("here");
-    EXPECT_TRUE(person.IsRaw());
-    person.client().Signal(signo);
-    EXPECT_EQ(person.client().Wait().exit_code, 128 + signo);
-    EXPECT_FALSE(person.IsRaw());
-  }
-}
-
 TEST_F(ConsoleTest, WorksInPipes) {
-  StartRelay();
   const UniqueFd guest = ConnectGuest();
   SendAll(guest.get(), "\x1b]0;as it is\x07");
   ChildProcess client = ChildProcess::Start({.argv = Client()});

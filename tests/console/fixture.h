@@ -18,6 +18,9 @@ namespace vmsilo {
 // test's.
 class ConsoleTest : public ::testing::Test {
  protected:
+  void SetUp() override { StartRelay(); }
+
+  // A new one, when there was one.
   void StartRelay() {
     relay_.reset();
     relay_ = std::make_unique<ChildProcess>(ChildProcess::Start(

@@ -27,8 +27,6 @@ using ::testing::HasSubstr;
 
 class TerminalTest : public ConsoleTest {
  protected:
-  void SetUp() override { StartRelay(); }
-
   // What the relay says, asked again and again until it says that the terminal
   // has this size.
   void AwaitSize(const console::WindowSize& size) {
