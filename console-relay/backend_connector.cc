@@ -36,6 +36,12 @@ absl::Status BackendConnector::Connect() {
     VLOG(1) << guest.status().message() << ", trying again and again";
   }
   tries_ = std::min(tries_ + 1, kFirstTries);
+  return Wait();
+}
+
+absl::Status BackendConnector::ConnectAgain() { return Wait(); }
+
+absl::Status BackendConnector::Wait() {
   VMSILO_ASSIGN_OR_RETURN(
       retry_, loop_->AddTimer(tries_ < kFirstTries ? kFirstDelay : kMaxDelay,
                               [this] { return Connect(); }));

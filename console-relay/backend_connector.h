@@ -20,11 +20,16 @@ class BackendConnector {
   BackendConnector(EventLoop* loop, std::string path, OnGuest on_guest)
       : loop_(loop), path_(std::move(path)), on_guest_(std::move(on_guest)) {}
 
-  // Connects, now or as soon as that works. To be called again when the
-  // connection has ended.
+  // Connects, now or as soon as that works.
   absl::Status Connect();
+  // When the connection has ended. Not before a moment has passed: a hypervisor
+  // that dies may still listen, and one that hangs up on everybody would keep
+  // us busy.
+  absl::Status ConnectAgain();
 
  private:
+  absl::Status Wait();
+
   EventLoop* loop_;
   std::string path_;
   OnGuest on_guest_;

@@ -189,7 +189,7 @@ absl::Status RunRelay(const Options& options) {
                   return absl::OkStatus();
                 }
                 ForgetStoredFd(kGuest);
-                return connector.has_value() ? connector->Connect()
+                return connector.has_value() ? connector->ConnectAgain()
                                              : absl::OkStatus();
               });
   const auto on_guest = [&relay](UniqueFd guest) {
