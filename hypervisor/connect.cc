@@ -9,11 +9,14 @@
 #include <cstring>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
 #include "common/escape.h"
 #include "common/file.h"
 #include "common/status.h"
@@ -28,6 +31,15 @@ constexpr size_t kMaxCgroupBytes = 16 * 1024;
 
 absl::StatusOr<std::string> CgroupOf(pid_t pid) {
   return ReadFile(absl::StrCat("/proc/", pid, "/cgroup"), kMaxCgroupBytes);
+}
+
+absl::StatusOr<pid_t> PeerOf(int connection) {
+  ucred peer = {};
+  socklen_t size = sizeof(peer);
+  if (getsockopt(connection, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) {
+    return ErrnoStatus("ask for the listener's process");
+  }
+  return peer.pid;
 }
 
 }  // namespace
@@ -77,18 +89,42 @@ absl::StatusOr<UniqueFd> ConnectControlSocket(const std::string& path,
 }
 
 absl::Status CheckPeerCgroup(int connection, pid_t pid) {
-  ucred peer = {};
-  socklen_t size = sizeof(peer);
-  if (getsockopt(connection, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) {
-    return ErrnoStatus("ask for the listener's process");
-  }
-  if (peer.pid == pid) return absl::OkStatus();
+  VMSILO_ASSIGN_OR_RETURN(const pid_t peer, PeerOf(connection));
+  if (peer == pid) return absl::OkStatus();
   VMSILO_ASSIGN_OR_RETURN(const std::string ours, CgroupOf(pid));
-  VMSILO_ASSIGN_OR_RETURN(const std::string theirs, CgroupOf(peer.pid));
+  VMSILO_ASSIGN_OR_RETURN(const std::string theirs, CgroupOf(peer));
   if (ours == theirs) return absl::OkStatus();
   return absl::FailedPreconditionError(
-      absl::StrCat("the control socket belongs to process ", peer.pid,
+      absl::StrCat("the control socket belongs to process ", peer,
                    ", which is not one of process ", pid, "'s unit"));
+}
+
+absl::Status CheckPeerUnit(int connection, absl::string_view unit) {
+  VMSILO_ASSIGN_OR_RETURN(const pid_t peer, PeerOf(connection));
+  VMSILO_ASSIGN_OR_RETURN(const std::string cgroup, CgroupOf(peer));
+  if (IsCgroupOfUnit(cgroup, unit)) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      absl::StrCat("the control socket belongs to process ", peer,
+                   ", which is not one of ", unit));
+}
+
+bool IsCgroupOfUnit(absl::string_view cgroup, absl::string_view unit) {
+  for (const absl::string_view line : absl::StrSplit(cgroup, '\n')) {
+    // NUMBER:CONTROLLERS:PATH (man 7 cgroups); systemd's own hierarchy, unified
+    // or not.
+    const std::vector<absl::string_view> parts =
+        absl::StrSplit(line, absl::MaxSplits(':', 2));
+    if (parts.size() != 3 ||
+        (!parts[1].empty() && parts[1] != "name=systemd")) {
+      continue;
+    }
+    // Units of a user's are below user@UID.service.
+    for (const absl::string_view name : absl::StrSplit(parts[2], '/')) {
+      if (name == unit) return true;
+      if (absl::EndsWith(name, ".service")) break;
+    }
+  }
+  return false;
 }
 
 }  // namespace vmsilo::hypervisor

@@ -2,7 +2,9 @@
 
 #include <string>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "common/unique_fd.h"
 
 namespace vmsilo::hypervisor {
@@ -24,5 +26,12 @@ absl::StatusOr<UniqueFd> ConnectControlSocket(const std::string& path,
 // put another service's socket in the place of its own. FailedPrecondition if
 // not.
 absl::Status CheckPeerCgroup(int connection, pid_t pid);
+
+// The same with the systemd unit that the process is to belong to.
+absl::Status CheckPeerUnit(int connection, absl::string_view unit);
+
+// Whether a process with this /proc/PID/cgroup belongs to the system's unit of
+// that name, and not to one of the same name of a user's.
+bool IsCgroupOfUnit(absl::string_view cgroup, absl::string_view unit);
 
 }  // namespace vmsilo::hypervisor

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "common/clock.h"
 #include "common/event_loop.h"
 #include "config/config.h"
 #include "hypervisor/client.h"
@@ -18,6 +19,13 @@ std::unique_ptr<Client> MakeClient(EventLoop* loop,
                                    config::Hypervisor hypervisor,
                                    std::string path,
                                    std::optional<pid_t> pid = std::nullopt);
+
+// A client for the balloon over the socket at `path`: for QEMU one that no
+// other program uses, else the control socket. With `unit`, a peer that is not
+// of that systemd unit is refused.
+std::unique_ptr<BalloonClient> MakeBalloonClient(
+    EventLoop* loop, const Clock* clock, config::Hypervisor hypervisor,
+    std::string path, std::optional<std::string> unit = std::nullopt);
 
 // SOCK_STREAM or SOCK_SEQPACKET.
 int SocketType(config::Hypervisor hypervisor);

@@ -42,9 +42,16 @@ absl::StatusOr<int> ParseStatusLine(absl::string_view line) {
 
 }  // namespace
 
-std::string HttpRequest(absl::string_view method, absl::string_view path) {
-  return absl::StrCat(method, " ", path,
-                      " HTTP/1.1\r\nHost: localhost\r\nAccept: */*\r\n\r\n");
+std::string HttpRequest(absl::string_view method, absl::string_view path,
+                        absl::string_view json) {
+  std::string request = absl::StrCat(
+      method, " ", path, " HTTP/1.1\r\nHost: localhost\r\nAccept: */*\r\n");
+  if (!json.empty()) {
+    absl::StrAppend(&request, "Content-Type: application/json\r\n",
+                    "Content-Length: ", json.size(), "\r\n");
+  }
+  absl::StrAppend(&request, "\r\n", json);
+  return request;
 }
 
 absl::StatusOr<std::optional<HttpResponse>> HttpReader::Receive(

@@ -22,12 +22,14 @@ struct HttpResponse {
   std::string body;
 };
 
-// A request without a body: Cloud Hypervisor refuses one for each of these.
-// Sends neither Expect nor Connection, and the caller must not half-close: the
-// server takes that for a hang-up and drops the answer.
-std::string HttpRequest(absl::string_view method, absl::string_view path);
+// A request, with a body where there is one: Cloud Hypervisor refuses an empty
+// one, and one where it takes none. Sends neither Expect nor Connection, and
+// the caller must not half-close: the server takes that for a hang-up and drops
+// the answer.
+std::string HttpRequest(absl::string_view method, absl::string_view path,
+                        absl::string_view json = "");
 
-// Reads one response from a stream; 1xx ones before it are skipped.
+// Reads responses from a stream, one at a time; 1xx ones are skipped.
 class HttpReader {
  public:
   // The response once it is complete. DataLoss for what is not HTTP as above.

@@ -11,17 +11,13 @@
 #include "absl/strings/string_view.h"
 #include "common/escape.h"
 #include "common/json.h"
+#include "common/status_macros.h"
 #include "common/value.h"
 #include "hypervisor/client.h"
 #include "hypervisor/conversation.h"
 
 namespace vmsilo::hypervisor::crosvm {
 namespace {
-
-absl::Status Unexpected(absl::string_view packet) {
-  return absl::DataLossError(
-      absl::StrCat("crosvm: unexpected answer ", Quoted(packet)));
-}
 
 absl::Status FromErrno(int64_t error) {
   const std::string text = absl::StrCat(
@@ -34,6 +30,7 @@ absl::Status FromErrno(int64_t error) {
                          ")")
           : "");
   if (error == EOPNOTSUPP) return absl::UnimplementedError(text);
+  if (error == ENOTCONN) return absl::UnavailableError(text);
   return absl::FailedPreconditionError(text);
 }
 
@@ -67,30 +64,40 @@ std::string EncodeRequest(Request request) {
   return "\"VcpuPidTid\"";
 }
 
-absl::StatusOr<Conversation::Step> ControlConversation::Receive(
-    absl::string_view packet) {
-  const absl::StatusOr<Value> answer = ParseJson(packet);
-  if (!answer.ok()) return Unexpected(packet);
+absl::Status UnexpectedAnswer(absl::string_view packet) {
+  return absl::DataLossError(
+      absl::StrCat("crosvm: unexpected answer ", Quoted(packet)));
+}
+
+absl::StatusOr<Value> ParseAnswer(absl::string_view packet) {
+  absl::StatusOr<Value> answer = ParseJson(packet);
+  if (!answer.ok()) return UnexpectedAnswer(packet);
   if (const Value* error = answer->Find("Err")) {
     const int64_t* number = error->AsInteger();
-    return number == nullptr ? Unexpected(packet) : FromErrno(*number);
+    return number == nullptr ? UnexpectedAnswer(packet) : FromErrno(*number);
   }
   if (const Value* error = answer->Find("ErrString")) {
     const std::string* text = error->AsString();
-    if (text == nullptr) return Unexpected(packet);
+    if (text == nullptr) return UnexpectedAnswer(packet);
     return absl::FailedPreconditionError(
         absl::StrCat("crosvm refuses: ", Quoted(*text)));
   }
+  return answer;
+}
+
+absl::StatusOr<Conversation::Step> ControlConversation::Receive(
+    absl::string_view packet) {
+  VMSILO_ASSIGN_OR_RETURN(const Value answer, ParseAnswer(packet));
   if (AsksForThreads(request_)) {
-    const Value* threads = answer->Find("VcpuPidTidResponse");
-    if (threads == nullptr) return Unexpected(packet);
+    const Value* threads = answer.Find("VcpuPidTidResponse");
+    if (threads == nullptr) return UnexpectedAnswer(packet);
     status_.state = VmStatus::State::kRunning;
     status_.word = "answering";
     status_.pid = PidOf(*threads);
     return Step{.is_done = true};
   }
-  const std::string* word = answer->AsString();
-  if (word == nullptr || *word != "Ok") return Unexpected(packet);
+  const std::string* word = answer.AsString();
+  if (word == nullptr || *word != "Ok") return UnexpectedAnswer(packet);
   return Step{.is_done = true};
 }
 

@@ -2,8 +2,10 @@
 
 #include <string>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "common/value.h"
 #include "hypervisor/client.h"
 #include "hypervisor/conversation.h"
 
@@ -15,6 +17,14 @@ namespace vmsilo::hypervisor::crosvm {
 // The bytes of one request. crosvm answers nothing at all to what it does not
 // understand, so a typing error here would look like a hung VM.
 std::string EncodeRequest(Request request);
+
+// What a packet says: anything but a refusal. Unimplemented: this VM has no
+// such device. Unavailable: its driver is not there (yet). FailedPrecondition:
+// any other refusal. DataLoss: not JSON.
+absl::StatusOr<Value> ParseAnswer(absl::string_view packet);
+
+// DataLoss: `packet` is no answer to what was asked.
+absl::Status UnexpectedAnswer(absl::string_view packet);
 
 // One request and its answer. There are no ids.
 //

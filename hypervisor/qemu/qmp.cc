@@ -24,10 +24,8 @@ namespace {
 constexpr int64_t kCapabilitiesId = 1;
 constexpr int64_t kCommandId = 2;
 
-absl::Status Broken(absl::string_view what, absl::string_view bytes = "") {
-  return absl::DataLossError(
-      bytes.empty() ? absl::StrCat("QMP: ", what)
-                    : absl::StrCat("QMP: ", what, ": ", Quoted(bytes)));
+absl::Status Broken(absl::string_view what, absl::string_view bytes) {
+  return BrokenProtocol(absl::StrCat(what, ": ", Quoted(bytes)));
 }
 
 std::string TextOf(const Value* value) {
@@ -107,7 +105,9 @@ absl::StatusOr<QmpMessage> ParseQmpMessage(absl::string_view line) {
   if (!message.ok()) return Broken("this is no JSON", line);
   if (const Value* qmp = message->Find("QMP")) return GreetingOf(*qmp);
   if (const Value* event = message->Find("event")) {
-    return Event{.name = TextOf(event)};
+    const Value* data = message->Find("data");
+    return Event{.name = TextOf(event),
+                 .data = data == nullptr ? Value() : *data};
   }
   if (const Value* error = message->Find("error")) {
     return ErrorReply{.id = IdOf(*message),
@@ -127,7 +127,7 @@ absl::StatusOr<std::vector<QmpMessage>> QmpReader::Receive(
     const size_t end = bytes.find('\n');
     const absl::string_view piece = bytes.substr(0, end);
     if (held_.size() + piece.size() > kMaxLineBytes) {
-      return Broken(
+      return BrokenProtocol(
           absl::StrCat("a line of more than ", kMaxLineBytes, " bytes"));
     }
     absl::StrAppend(&held_, piece);
@@ -142,9 +142,27 @@ absl::StatusOr<std::vector<QmpMessage>> QmpReader::Receive(
   return messages;
 }
 
-std::string QmpCommand(absl::string_view command, int64_t id) {
-  return absl::StrCat("{\"execute\":", JsonString(command), ",\"id\":", id,
-                      "}\n");
+std::string QmpCommand(absl::string_view command, int64_t id,
+                       absl::string_view arguments) {
+  return absl::StrCat("{\"execute\":\"", command, "\"",
+                      arguments.empty() ? "" : ",\"arguments\":", arguments,
+                      ",\"id\":", id, "}\n");
+}
+
+absl::Status RefusalOf(const ErrorReply& error) {
+  const std::string text =
+      absl::StrCat("QEMU refuses: ", Quoted(error.description), " (",
+                   Escaped(error.error_class), ")");
+  // The classes are the same in all versions, unlike the words.
+  for (const absl::string_view absent :
+       {"DeviceNotActive", "DeviceNotFound", "KVMMissingCap"}) {
+    if (error.error_class == absent) return absl::UnimplementedError(text);
+  }
+  return absl::FailedPreconditionError(text);
+}
+
+absl::Status BrokenProtocol(absl::string_view what) {
+  return absl::DataLossError(absl::StrCat("QMP: ", what));
 }
 
 absl::StatusOr<Conversation::Step> QmpConversation::Receive(
@@ -170,26 +188,25 @@ absl::StatusOr<Conversation::Step> QmpConversation::OnMessage(
     return Step{};
   }
   if (const auto* greeting = std::get_if<Greeting>(&message)) {
-    if (state_ != State::kGreeting) return Broken("a second greeting");
+    if (state_ != State::kGreeting) return BrokenProtocol("a second greeting");
     status_.version = greeting->version;
     state_ = State::kCapabilities;
     return Step{.send = QmpCommand("qmp_capabilities", kCapabilitiesId)};
   }
   if (state_ == State::kGreeting)
-    return Broken("an answer before the greeting");
+    return BrokenProtocol("an answer before the greeting");
   const int64_t expected =
       state_ == State::kCapabilities ? kCapabilitiesId : kCommandId;
   if (const auto* error = std::get_if<ErrorReply>(&message)) {
     // Without an id QEMU has not understood us, whatever it was that we sent.
     if (error->id && *error->id != expected) {
-      return Broken("an error for another command");
+      return BrokenProtocol("an error for another command");
     }
-    return absl::FailedPreconditionError(
-        absl::StrCat("QEMU refuses: ", Quoted(error->description), " (",
-                     Escaped(error->error_class), ")"));
+    return RefusalOf(*error);
   }
   const auto& reply = std::get<Reply>(message);
-  if (reply.id != expected) return Broken("an answer to another command");
+  if (reply.id != expected)
+    return BrokenProtocol("an answer to another command");
   if (state_ == State::kCapabilities) {
     const absl::string_view command = CommandOf(request_);
     if (command.empty()) {
@@ -212,7 +229,7 @@ absl::Status QmpConversation::OnReturn(const Reply& reply) {
 absl::Status QmpConversation::OnStatus(const Value& value) {
   const Value* word = value.Find("status");
   if (word == nullptr || word->AsString() == nullptr) {
-    return Broken("query-status without a status");
+    return BrokenProtocol("query-status without a status");
   }
   status_.word = *word->AsString();
   status_.state = StateOf(status_.word);

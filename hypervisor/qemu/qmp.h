@@ -26,6 +26,7 @@ struct Greeting {
 };
 struct Event {
   std::string name;  // foreign
+  Value data;        // null if it has none
 };
 struct Reply {
   std::optional<int64_t> id;  // absent also where it is no number of ours
@@ -54,8 +55,17 @@ class QmpReader {
   std::string held_;
 };
 
-// A command without arguments, with its line break.
-std::string QmpCommand(absl::string_view command, int64_t id);
+// A command with its line break. `command` is a plain word, `arguments` a JSON
+// object or empty.
+std::string QmpCommand(absl::string_view command, int64_t id,
+                       absl::string_view arguments = "");
+
+// The status for a command that QEMU refuses: Unimplemented if that is because
+// there is no such device, else FailedPrecondition.
+absl::Status RefusalOf(const ErrorReply& error);
+
+// DataLoss: QEMU broke its protocol.
+absl::Status BrokenProtocol(absl::string_view what);
 
 // Greeting, capabilities, one command. Events may come in between at any time
 // and are skipped; an answer with another id is a broken protocol.

@@ -7,8 +7,12 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
 #include <cstring>
+#include <functional>
+#include <limits>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -18,13 +22,16 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "common/bytes.h"
 #include "common/event_loop.h"
 #include "common/json.h"
 #include "common/log.h"
+#include "common/parse_number.h"
 #include "common/socket.h"
 #include "common/unique_fd.h"
 #include "common/value.h"
 #include "config/config.h"
+#include "hypervisor/testing/fake_balloon.h"
 
 namespace vmsilo::hypervisor {
 namespace {
@@ -50,9 +57,37 @@ constexpr size_t kHugePacketBytes = 100 * 1000;  // a SEQPACKET has a limit
 // Cloud Hypervisor's server takes so many connections.
 constexpr size_t kMaxHttpConnections = 10;
 
+// What an HTTP request says of its body.
+size_t BodyBytes(absl::string_view request) {
+  const absl::string_view key = "Content-Length: ";
+  const size_t at = request.find(key);
+  if (at == absl::string_view::npos) return 0;
+  const absl::string_view rest = request.substr(at + key.size());
+  const absl::StatusOr<size_t> bytes =
+      ParseNumber<size_t>(rest.substr(0, rest.find('\r')));
+  return bytes.ok() ? *bytes : 0;
+}
+
+// A number in a request that the fake takes for granted.
+std::optional<uint64_t> NumberOf(const Value* parent, absl::string_view key) {
+  const Value* value = parent == nullptr ? nullptr : parent->Find(key);
+  const int64_t* number = value == nullptr ? nullptr : value->AsInteger();
+  if (number == nullptr || *number < 0) return std::nullopt;
+  return static_cast<uint64_t>(*number);
+}
+
+std::string TextOf(const Value* parent, absl::string_view key) {
+  const Value* value = parent == nullptr ? nullptr : parent->Find(key);
+  const std::string* text = value == nullptr ? nullptr : value->AsString();
+  return text == nullptr ? "" : *text;
+}
+
+Bytes WholePages(uint64_t bytes) { return Bytes(bytes / 4096 * 4096); }
+
 }  // namespace
 
 struct FakeHypervisor::Connection {
+  uint64_t id = 0;
   UniqueFd fd;
   std::string input;
   bool is_greeted = false;
@@ -64,7 +99,8 @@ struct FakeHypervisor::Connection {
 
 FakeHypervisor::FakeHypervisor(EventLoop* loop, config::Hypervisor kind,
                                std::string path)
-    : loop_(loop), kind_(kind), path_(std::move(path)) {
+    : loop_(loop), kind_(kind), path_(std::move(path)), balloon_(loop) {
+  set_change_interval(absl::Seconds(1));
   Listen();
 }
 
@@ -97,9 +133,9 @@ void FakeHypervisor::Die(bool clean) {
 void FakeHypervisor::OnConnection() {
   absl::StatusOr<UniqueFd> fd = Accept(listener_.get());
   if (!fd.ok()) return;
-  ++accepted_;
   auto owned = std::make_unique<Connection>();
   Connection* connection = owned.get();
+  connection->id = ++accepted_;
   connection->fd = *std::move(fd);
   absl::StatusOr<Source> source = loop_->AddIo(
       connection->fd.get(), EPOLLIN, [this, connection](uint32_t events) {
@@ -153,26 +189,55 @@ void FakeHypervisor::OnReadable(Connection* connection) {
     return;
   }
   absl::StrAppend(&connection->input, bytes);
-  const absl::string_view end =
-      kind_ == config::Hypervisor::kQemu ? "\n" : "\r\n\r\n";
-  for (;;) {
-    const size_t at = connection->input.find(end.data(), 0, end.size());
-    if (at == std::string::npos) return;
-    const std::string request = connection->input.substr(0, at + end.size());
-    connection->input.erase(0, request.size());
-    if (kind_ == config::Hypervisor::kQemu) {
+  OnInput(connection->id);
+}
+
+void FakeHypervisor::OnInput(uint64_t id) {
+  const bool is_qemu = kind_ == config::Hypervisor::kQemu;
+  const std::string end = is_qemu ? "\n" : "\r\n\r\n";
+  // An answer may be the end of the connection.
+  for (Connection* connection = Find(id); connection != nullptr;
+       connection = Find(id)) {
+    const size_t at = connection->input.find(end);
+    if (at == std::string::npos || is_blocked_) return;
+    const size_t size = at + end.size() + BodyBytes(connection->input);
+    if (connection->input.size() < size) return;
+    const std::string request = connection->input.substr(0, size);
+    connection->input.erase(0, size);
+    if (is_qemu) {
       OnQmp(connection, request);
     } else {
       OnHttp(connection, request);
     }
-    // The answer may have been the end of the connection.
-    if (std::none_of(connections_.begin(), connections_.end(),
-                     [connection](const auto& other) {
-                       return other.get() == connection;
-                     })) {
-      return;
-    }
   }
+}
+
+FakeHypervisor::Connection* FakeHypervisor::Find(uint64_t id) {
+  for (const auto& connection : connections_) {
+    if (connection->id == id) return connection.get();
+  }
+  return nullptr;
+}
+
+FakeBalloon::Reply FakeHypervisor::ReplyTo(Connection* connection) {
+  return [this, id = connection->id](const std::string& answer) {
+    if (Connection* found = Find(id)) Answer(found, answer);
+  };
+}
+
+void FakeHypervisor::set_change_interval(absl::Duration interval) {
+  if (kind_ != config::Hypervisor::kQemu) return;
+  balloon_.OnChange(interval, [this] {
+    // Only whoever holds the monitor gets to know.
+    if (connections_.empty() || !connections_.front()->has_capabilities) return;
+    Send(connections_.front().get(),
+         absl::StrCat("{\"timestamp\": {\"seconds\": 1795427358, "
+                      "\"microseconds\": 227002}, \"event\": "
+                      "\"BALLOON_CHANGE\", \"data\": {\"actual\": ",
+                      balloon_.memory().count() - balloon_.size().count(),
+                      "}}\r\n"),
+         /*with_fds=*/false);
+  });
 }
 
 void FakeHypervisor::OnQmp(Connection* connection, absl::string_view line) {
@@ -194,6 +259,13 @@ void FakeHypervisor::OnQmp(Connection* connection, absl::string_view line) {
   const auto reply = [&id_text](absl::string_view value) {
     return absl::StrCat("{\"return\": ", value,
                         id_text.empty() ? "" : ", \"id\": ", id_text, "}\r\n");
+  };
+  const QmpRefusal refuse = [&](absl::string_view error_class,
+                                absl::string_view text) {
+    Answer(connection,
+           absl::StrCat("{\"id\": ", id_text.empty() ? "null" : id_text,
+                        ", \"error\": {\"class\": \"", error_class,
+                        "\", \"desc\": \"", text, "\"}}\r\n"));
   };
   if (command == "qmp_capabilities") {
     connection->has_capabilities = true;
@@ -241,12 +313,65 @@ void FakeHypervisor::OnQmp(Connection* connection, absl::string_view line) {
                         "false, \"reason\": \"host-qmp-quit\"}}\r\n",
                         reply("{}")));
     is_stopped_ = true;
+  } else if (command == "query-memory-size-summary") {
+    Answer(connection,
+           reply(absl::StrCat("{\"base-memory\": ", balloon_.memory().count(),
+                              ", \"plugged-memory\": 0}")));
+  } else if (command == "qom-get" || command == "qom-set") {
+    OnQmpProperty(
+        *request, command == "qom-set",
+        [&](absl::string_view value) { Answer(connection, reply(value)); },
+        refuse);
+  } else if (command == "query-balloon" || command == "balloon") {
+    OnQmpBalloon(
+        *request, command == "balloon",
+        [&](absl::string_view value) { Answer(connection, reply(value)); },
+        refuse);
   } else {
-    Send(connection,
-         absl::StrCat("{\"id\": ", id_text,
-                      ", \"error\": {\"class\": \"CommandNotFound\", "
-                      "\"desc\": \"The command has not been found\"}}\r\n"),
-         /*with_fds=*/false);
+    refuse("CommandNotFound", "The command has not been found");
+  }
+}
+
+void FakeHypervisor::OnQmpProperty(const Value& request, bool is_set,
+                                   const QmpReply& reply,
+                                   const QmpRefusal& refuse) {
+  const Value* arguments = request.Find("arguments");
+  const std::string path = TextOf(arguments, "path");
+  const std::string property = TextOf(arguments, "property");
+  if (!balloon_.exists() || path != "/machine/peripheral/balloon0") {
+    refuse("DeviceNotFound", absl::StrCat("Device '", path, "' not found"));
+  } else if (!is_set && property == "guest-stats") {
+    reply(balloon_.QemuStats());
+  } else if (is_set && property == "guest-stats-polling-interval") {
+    const std::optional<uint64_t> seconds = NumberOf(arguments, "value");
+    if (!seconds || *seconds > std::numeric_limits<uint32_t>::max()) {
+      refuse("GenericError", "timer value is too big");
+      return;
+    }
+    balloon_.SetInterval(static_cast<int64_t>(*seconds));
+    reply("{}");
+  } else {
+    refuse("GenericError", "Property not found");
+  }
+}
+
+void FakeHypervisor::OnQmpBalloon(const Value& request, bool is_set,
+                                  const QmpReply& reply,
+                                  const QmpRefusal& refuse) {
+  const uint64_t memory = balloon_.memory().count();
+  if (!balloon_.exists()) {
+    refuse("DeviceNotActive", "No balloon device has been activated");
+  } else if (!is_set) {
+    reply(absl::StrCat("{\"actual\": ", memory - balloon_.size().count(), "}"));
+  } else {
+    const uint64_t value =
+        NumberOf(request.Find("arguments"), "value").value_or(0);
+    if (value == 0) {
+      refuse("GenericError", "Parameter 'target' expects a size");
+      return;
+    }
+    balloon_.SetTarget(WholePages(memory - std::min(memory, value)));
+    reply("{}");
   }
 }
 
@@ -272,6 +397,27 @@ void FakeHypervisor::OnCrosvm(Connection* connection,
     Answer(connection,
            R"({"VcpuPidTidResponse":{"pid_tid_map":{"0":[4242,4260],)"
            R"("1":[4242,4261]}}})");
+  } else {
+    OnCrosvmBalloon(connection, packet);
+  }
+}
+
+void FakeHypervisor::OnCrosvmBalloon(Connection* connection,
+                                     absl::string_view packet) {
+  const absl::StatusOr<Value> request = ParseJson(packet);
+  if (!request.ok()) return;
+  if (TextOf(&*request, "BalloonCommand") == "Stats") {
+    balloon_.CrosvmStats(ReplyTo(connection));
+    return;
+  }
+  const Value* command = request->Find("BalloonCommand");
+  const Value* adjust = command == nullptr ? nullptr : command->Find("Adjust");
+  const std::optional<uint64_t> size = NumberOf(adjust, "num_bytes");
+  const Value* wait =
+      adjust == nullptr ? nullptr : adjust->Find("wait_for_success");
+  if (size && wait != nullptr && wait->AsBool() != nullptr) {
+    balloon_.CrosvmAdjust(WholePages(*size), *wait->AsBool(),
+                          ReplyTo(connection));
   }
   // Everything else gets no answer, and the connection stays.
 }
@@ -308,12 +454,18 @@ void FakeHypervisor::OnHttp(Connection* connection, absl::string_view request) {
       Answer(connection,
              HttpAnswer(404, R"(["Error from API","VM is not created"])"));
     } else {
-      Answer(connection,
-             HttpAnswer(200,
-                        absl::StrCat(R"({"config":{"cpus":{"boot_vcpus":1}},)"
-                                     R"("state":")",
-                                     state_ == "running" ? "Running" : "Paused",
-                                     R"(","memory_actual_size":1073741824})")));
+      Answer(
+          connection,
+          HttpAnswer(
+              200,
+              absl::StrCat(
+                  R"({"config":{"cpus":{"boot_vcpus":1},)"
+                  R"("memory":{"size":)",
+                  balloon_.memory().count(), "}",
+                  balloon_.exists() ? R"(,"balloon":{"size":0})" : "",
+                  R"(},"state":")", state_ == "running" ? "Running" : "Paused",
+                  R"(","memory_actual_size":)",
+                  balloon_.memory().count() - balloon_.size().count(), "}")));
     }
   } else if (absl::StartsWith(request, "PUT /api/v1/vm.power-button ")) {
     Answer(connection, HttpAnswer(204, ""));
@@ -321,9 +473,40 @@ void FakeHypervisor::OnHttp(Connection* connection, absl::string_view request) {
   } else if (absl::StartsWith(request, "PUT /api/v1/vmm.shutdown ")) {
     Answer(connection, HttpAnswer(200, ""));
     is_stopped_ = true;
+  } else if (absl::StartsWith(request, "PUT /api/v1/vm.resize ")) {
+    const absl::StatusOr<Value> body =
+        ParseJson(request.substr(request.size() - BodyBytes(request)));
+    const std::optional<uint64_t> size =
+        body.ok() ? NumberOf(&*body, "desired_balloon") : std::nullopt;
+    if (!size) {
+      Answer(connection, HttpAnswer(400, R"(["Failed to deserialize JSON"])"));
+    } else if (!balloon_.exists()) {
+      Answer(connection,
+             HttpAnswer(500, R"(["Error from API","No balloon device"])"));
+    } else {
+      balloon_.SetTarget(WholePages(*size));
+      Answer(connection, HttpAnswer(204, ""));
+    }
+  } else if (balloon_.has_statistics() &&
+             absl::StartsWith(request, "GET /api/v1/vm.balloon-stats ")) {
+    OnHttpStats(connection);
   } else {
     Answer(connection, HttpAnswer(404, R"(["Not Found"])"));
   }
+}
+
+void FakeHypervisor::OnHttpStats(Connection* connection) {
+  is_blocked_ = true;
+  balloon_.CloudHypervisorStats(
+      [this, reply = ReplyTo(connection)](const std::string& stats) {
+        is_blocked_ = false;
+        reply(stats.empty()
+                  ? HttpAnswer(500, R"(["Error from API","No statistics"])")
+                  : HttpAnswer(200, stats));
+        std::vector<uint64_t> ids;
+        for (const auto& other : connections_) ids.push_back(other->id);
+        for (const uint64_t id : ids) OnInput(id);
+      });
 }
 
 void FakeHypervisor::Answer(Connection* connection, const std::string& answer) {
@@ -362,7 +545,7 @@ void FakeHypervisor::Answer(Connection* connection, const std::string& answer) {
       }
       return;
     case Fault::kLate:
-      connection->late = answer;
+      connection->late += answer;
       return;
     default:
       break;

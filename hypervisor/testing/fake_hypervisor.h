@@ -1,14 +1,19 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "common/event_loop.h"
 #include "common/unique_fd.h"
+#include "common/value.h"
 #include "config/config.h"
+#include "hypervisor/testing/fake_balloon.h"
 
 namespace vmsilo::hypervisor {
 
@@ -49,8 +54,14 @@ class FakeHypervisor {
   size_t connections() const { return connections_.size(); }
   int accepted() const { return accepted_; }
 
+  // How often QEMU tells that the balloon has changed.
+  void set_change_interval(absl::Duration interval);
+
   // The guest does what the button asks for: the process ends.
   void set_powers_off(bool powers_off) { powers_off_ = powers_off; }
+
+  // The guest, and its balloon's device.
+  FakeBalloon& balloon() { return balloon_; }
 
   // Sends what kLate has held back, to whom is still there.
   void AnswerLate();
@@ -61,13 +72,26 @@ class FakeHypervisor {
 
  private:
   struct Connection;
+  using QmpReply = std::function<void(absl::string_view value)>;
+  using QmpRefusal = std::function<void(absl::string_view error_class,
+                                        absl::string_view text)>;
 
   void OnConnection();
   void OnReadable(Connection* connection);
+  // As much of what has arrived as is whole.
+  void OnInput(uint64_t id);
   void OnGreet();
   void OnQmp(Connection* connection, absl::string_view line);
   void OnCrosvm(Connection* connection, absl::string_view packet);
   void OnHttp(Connection* connection, absl::string_view request);
+  void OnQmpProperty(const Value& request, bool is_set, const QmpReply& reply,
+                     const QmpRefusal& refuse);
+  void OnQmpBalloon(const Value& request, bool is_set, const QmpReply& reply,
+                    const QmpRefusal& refuse);
+  void OnCrosvmBalloon(Connection* connection, absl::string_view packet);
+  void OnHttpStats(Connection* connection);
+  Connection* Find(uint64_t id);
+  FakeBalloon::Reply ReplyTo(Connection* connection);
   void Answer(Connection* connection, const std::string& answer);
   void Send(Connection* connection, absl::string_view bytes, bool with_fds);
   void Close(Connection* connection);
@@ -85,6 +109,8 @@ class FakeHypervisor {
   bool is_stopped_ = false;
   UniqueFd listener_;
   std::vector<std::unique_ptr<Connection>> connections_;
+  bool is_blocked_ = false;  // Cloud Hypervisor, by a guest that is asked
+  FakeBalloon balloon_;
   Source listener_source_;
   Source later_source_;
 };
