@@ -6,6 +6,7 @@
 #include "config/layout.h"
 #include "hypervisor/arguments.h"
 #include "hypervisor/boot.h"
+#include "hypervisor/qemu/device_ids.h"
 
 namespace vmsilo::hypervisor::qemu {
 namespace {
@@ -166,9 +167,10 @@ class Builder : private Arguments {
 
   void Devices() {
     Add("-device", absl::StrCat("vhost-vsock-pci,guest-cid=", vm_.cid));
-    std::string balloon =
-        "virtio-balloon-pci,id=balloon0,deflate-on-oom=on,"
-        "guest-stats-polling-interval=2";
+    // Without a timer for statistics, which would wake an idle guest: whoever
+    // wants some makes QEMU ask.
+    std::string balloon = absl::StrCat("virtio-balloon-pci,id=", kBalloonId,
+                                       ",deflate-on-oom=on");
     // Passed-through devices pin the guest's memory: nothing comes back.
     if (vm_.pci_devices.empty()) {
       absl::StrAppend(&balloon, ",free-page-reporting=on");

@@ -48,7 +48,7 @@ TEST(QemuCommandLineTest, Minimal) {
       "server=on,wait=off -serial chardev:console "
       "-device vhost-vsock-pci,guest-cid=4242 "
       "-device virtio-balloon-pci,id=balloon0,deflate-on-oom=on,"
-      "guest-stats-polling-interval=2,free-page-reporting=on "
+      "free-page-reporting=on "
       "-device virtio-rng-pci -device qemu-xhci,id=xhci,p2=15,p3=15 "
       "-sandbox on,obsolete=deny,elevateprivileges=deny,spawn=deny,"
       "resourcecontrol=deny");
