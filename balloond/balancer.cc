@@ -56,6 +56,11 @@ bool IsPlausible(const std::optional<int64_t>& value, int64_t max) {
 
 }  // namespace
 
+int64_t MostBalloon(int64_t memory, int64_t guaranteed) {
+  return std::max<int64_t>(
+      0, SaturatingSubtract(memory, std::max(kLeastVisible, guaranteed)));
+}
+
 std::unique_ptr<Policy> MakePolicy(PolicyKind kind) {
   if (kind == PolicyKind::kLevel) return std::make_unique<LevelPolicy>();
   return std::make_unique<CommittedPolicy>();
@@ -319,8 +324,7 @@ std::vector<Resize> Balancer::Decide(const HostReading& host, absl::Time now) {
     }
     if (!wish) continue;
     vm->reason = wish->reason;
-    const int64_t most = std::max<int64_t>(
-        0, vm->Memory() - std::max(kLeastVisible, vm->traits.guaranteed));
+    const int64_t most = MostBalloon(vm->Memory(), vm->traits.guaranteed);
     const int64_t balloon =
         Aligned(std::clamp<int64_t>(wish->balloon, 0, most));
     const int64_t present = vm->sample ? vm->sample->balloon : 0;

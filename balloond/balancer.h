@@ -15,6 +15,9 @@
 
 namespace vmsilo::balloond {
 
+// The largest balloon that a guest can live with, whoever wants it.
+int64_t MostBalloon(int64_t memory, int64_t guaranteed);
+
 enum class PolicyKind { kLevel, kCommitted };
 
 std::unique_ptr<Policy> MakePolicy(PolicyKind kind);

@@ -185,7 +185,8 @@ absl::Status WriteAll(int fd, absl::string_view bytes) {
 }
 
 absl::Status WriteFileAtomically(const std::string& path,
-                                 absl::string_view content, mode_t mode) {
+                                 absl::string_view content, mode_t mode,
+                                 Durability durability) {
   const auto [directory, name] = SplitPath(path);
   VMSILO_ASSIGN_OR_RETURN(const UniqueFd dirfd,
                           Open(directory, O_RDONLY | O_DIRECTORY));
@@ -210,7 +211,8 @@ absl::Status WriteFileAtomically(const std::string& path,
   if (fchmod(fd.get(), mode) != 0) {
     return ErrnoStatus(absl::StrCat("chmod ", Quoted(path)));
   }
-  if (fsync(fd.get()) != 0) {
+  const bool is_lasting = durability == Durability::kLasting;
+  if (is_lasting && fsync(fd.get()) != 0) {
     return ErrnoStatus(absl::StrCat("fsync ", Quoted(path)));
   }
   if (renameat(dirfd.get(), temporary.c_str(), dirfd.get(), name.c_str()) !=
@@ -218,7 +220,7 @@ absl::Status WriteFileAtomically(const std::string& path,
     return ErrnoStatus(absl::StrCat("rename to ", Quoted(path)));
   }
   std::move(remove).Cancel();
-  if (fsync(dirfd.get()) != 0) {
+  if (is_lasting && fsync(dirfd.get()) != 0) {
     return ErrnoStatus(absl::StrCat("fsync ", Quoted(directory)));
   }
   return absl::OkStatus();

@@ -60,9 +60,11 @@ absl::StatusOr<std::string> ReadAll(int fd, size_t max);
 absl::Status WriteAll(int fd, absl::string_view bytes);
 
 // Gives `path` the content and mode at once: readers see the old file or the
-// new one, after a power cut too. A failure leaves the old file, and nothing
-// else behind.
+// new one, after a power cut too unless it is kFleeting: then nobody waits for
+// the disk. A failure leaves the old file, and nothing else behind.
+enum class Durability { kLasting, kFleeting };
 absl::Status WriteFileAtomically(const std::string& path,
-                                 absl::string_view content, mode_t mode);
+                                 absl::string_view content, mode_t mode,
+                                 Durability durability = Durability::kLasting);
 
 }  // namespace vmsilo

@@ -53,7 +53,7 @@ std::string CommandSocket(absl::string_view vm) {
 }
 
 std::string BalloonFile(absl::string_view vm) {
-  return absl::StrCat(RuntimeDir(vm), "/balloon.json");
+  return absl::StrCat(RuntimeDir(vm), "/", kBalloonFileName);
 }
 
 std::string VmDir(absl::string_view vm) {

@@ -45,6 +45,7 @@ std::string RuntimeDirBelowRun(absl::string_view vm);
 std::string CommandSocket(absl::string_view vm);
 
 // What the memory daemon is told about the silo (balloon/vm_file.h): root's.
+inline constexpr absl::string_view kBalloonFileName = "balloon.json";
 std::string BalloonFile(absl::string_view vm);
 
 // The hypervisor's own directory and what it makes there.

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <utility>
@@ -47,8 +48,9 @@ class FakeController final : public Controller {
     vms_.erase(vm);
     Hurry(now);
   }
-  std::vector<VmId> Begin(const HostReading&, absl::Time now) override {
+  std::vector<VmId> Begin(const HostReading& host, absl::Time now) override {
     begun_.push_back(now);
+    resident_ = host.resident;
     std::vector<VmId> named;
     for (const auto& [id, vm] : vms_) named.push_back(id);
     return named;
@@ -79,7 +81,12 @@ class FakeController final : public Controller {
   std::optional<VmView> View(VmId id) const override {
     const auto it = vms_.find(id);
     if (it == vms_.end()) return std::nullopt;
-    VmView view = {.traits = it->second.traits, .target = it->second.target};
+    VmView view = {.traits = it->second.traits,
+                   .memory = it->second.traits.memory,
+                   .target = it->second.target};
+    if (const auto resident = resident_.find(id); resident != resident_.end()) {
+      view.resident = resident->second;
+    }
     for (const absl::StatusOr<GuestSample>& sample : it->second.samples) {
       if (sample.ok()) view.sample = *sample;
     }
@@ -91,6 +98,7 @@ class FakeController final : public Controller {
   absl::Time next_round_ = absl::InfinitePast();
   std::vector<Resize> decision_;
   std::map<VmId, Heard> vms_;
+  std::map<VmId, int64_t> resident_;
   std::vector<absl::Time> begun_;
   int rounds_ = 0;
 };
