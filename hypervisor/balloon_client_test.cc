@@ -38,6 +38,7 @@ namespace {
 
 using absl::StatusCode;
 using config::Hypervisor;
+using ::testing::Each;
 using ::testing::HasSubstr;
 using ::testing::TestWithParam;
 using ::testing::Values;
@@ -87,8 +88,10 @@ class Vm {
   }
 
   void MakeClient(const std::string& path,
-                  std::optional<std::string> unit = std::nullopt) {
-    client_ = MakeBalloonClient(loop_.get(), &clock_, kind_, path, unit);
+                  std::optional<std::string> unit = std::nullopt,
+                  std::function<void(pid_t)> on_peer = nullptr) {
+    client_ = MakeBalloonClient(loop_.get(), &clock_, kind_, path,
+                                std::move(unit), std::move(on_peer));
   }
 
   absl::StatusOr<BalloonSample> Query(absl::Duration deadline = kLong) {
@@ -375,6 +378,23 @@ TEST_P(BalloonClientTest, RefusesAPeerOfAnotherUnit) {
   vm_.MakeClient(vm_.dir().Path("control.socket"), "vmsilo-other-vm.service");
   EXPECT_THAT(vm_.Query(), StatusIs(StatusCode::kFailedPrecondition,
                                     HasSubstr("vmsilo-other-vm.service")));
+}
+
+TEST_P(BalloonClientTest, TellsWhoseSocketItIsForEachConnection) {
+  vm_.balloon().LoadDriver();
+  std::vector<pid_t> peers;
+  vm_.MakeClient(vm_.dir().Path("control.socket"), std::nullopt,
+                 [&peers](pid_t pid) { peers.push_back(pid); });
+  EXPECT_THAT(vm_.Query(), IsOk());
+  ASSERT_FALSE(peers.empty());
+  const size_t before = peers.size();
+  vm_.Restart();
+  // The end of the old connection may come first.
+  EXPECT_TRUE(vm_.RunUntil([&] {
+    (void)vm_.Query();
+    return peers.size() > before;
+  }));
+  EXPECT_THAT(peers, Each(getpid()));
 }
 
 INSTANTIATE_TEST_SUITE_P(All, BalloonClientTest,

@@ -33,15 +33,6 @@ absl::StatusOr<std::string> CgroupOf(pid_t pid) {
   return ReadFile(absl::StrCat("/proc/", pid, "/cgroup"), kMaxCgroupBytes);
 }
 
-absl::StatusOr<pid_t> PeerOf(int connection) {
-  ucred peer = {};
-  socklen_t size = sizeof(peer);
-  if (getsockopt(connection, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) {
-    return ErrnoStatus("ask for the listener's process");
-  }
-  return peer.pid;
-}
-
 }  // namespace
 
 absl::StatusOr<UniqueFd> ConnectControlSocket(const std::string& path,
@@ -88,8 +79,17 @@ absl::StatusOr<UniqueFd> ConnectControlSocket(const std::string& path,
   }
 }
 
+absl::StatusOr<pid_t> PeerProcess(int connection) {
+  ucred peer = {};
+  socklen_t size = sizeof(peer);
+  if (getsockopt(connection, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) {
+    return ErrnoStatus("ask for the listener's process");
+  }
+  return peer.pid;
+}
+
 absl::Status CheckPeerCgroup(int connection, pid_t pid) {
-  VMSILO_ASSIGN_OR_RETURN(const pid_t peer, PeerOf(connection));
+  VMSILO_ASSIGN_OR_RETURN(const pid_t peer, PeerProcess(connection));
   if (peer == pid) return absl::OkStatus();
   VMSILO_ASSIGN_OR_RETURN(const std::string ours, CgroupOf(pid));
   VMSILO_ASSIGN_OR_RETURN(const std::string theirs, CgroupOf(peer));
@@ -100,7 +100,7 @@ absl::Status CheckPeerCgroup(int connection, pid_t pid) {
 }
 
 absl::Status CheckPeerUnit(int connection, absl::string_view unit) {
-  VMSILO_ASSIGN_OR_RETURN(const pid_t peer, PeerOf(connection));
+  VMSILO_ASSIGN_OR_RETURN(const pid_t peer, PeerProcess(connection));
   VMSILO_ASSIGN_OR_RETURN(const std::string cgroup, CgroupOf(peer));
   if (IsCgroupOfUnit(cgroup, unit)) return absl::OkStatus();
   return absl::FailedPreconditionError(

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <sys/types.h>
+
 #include <string>
 
 #include "absl/status/status.h"
@@ -20,6 +22,10 @@ namespace vmsilo::hypervisor {
 // not a socket, or one of another type. PermissionDenied.
 absl::StatusOr<UniqueFd> ConnectControlSocket(const std::string& path,
                                               int type);
+
+// The process that listens at the other end of `connection`: the one that
+// called listen().
+absl::StatusOr<pid_t> PeerProcess(int connection);
 
 // Whether the process that listens at the other end of `connection` belongs to
 // the same control group as `pid`: a hypervisor that was taken over could have

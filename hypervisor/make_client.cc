@@ -2,6 +2,7 @@
 
 #include <sys/socket.h>
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -104,12 +105,18 @@ std::unique_ptr<Client> MakeClient(EventLoop* loop,
 
 std::unique_ptr<BalloonClient> MakeBalloonClient(
     EventLoop* loop, const Clock* clock, config::Hypervisor hypervisor,
-    std::string path, std::optional<std::string> unit) {
+    std::string path, std::optional<std::string> unit,
+    std::function<void(pid_t)> on_peer) {
   BalloonSession::Connect connect =
       [path = std::move(path), type = SocketType(hypervisor),
-       unit = std::move(unit)]() -> absl::StatusOr<UniqueFd> {
+       unit = std::move(unit),
+       on_peer = std::move(on_peer)]() -> absl::StatusOr<UniqueFd> {
     VMSILO_ASSIGN_OR_RETURN(UniqueFd fd, ConnectControlSocket(path, type));
     if (unit) VMSILO_RETURN_IF_ERROR(CheckPeerUnit(fd.get(), *unit));
+    if (on_peer) {
+      VMSILO_ASSIGN_OR_RETURN(const pid_t peer, PeerProcess(fd.get()));
+      on_peer(peer);
+    }
     return fd;
   };
   switch (hypervisor) {

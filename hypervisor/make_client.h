@@ -2,6 +2,7 @@
 
 #include <sys/types.h>
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -22,10 +23,12 @@ std::unique_ptr<Client> MakeClient(EventLoop* loop,
 
 // A client for the balloon over the socket at `path`: for QEMU one that no
 // other program uses, else the control socket. With `unit`, a peer that is not
-// of that systemd unit is refused.
+// of that systemd unit is refused. `on_peer` is called with the process at the
+// other end of each connection, and must not destroy the client.
 std::unique_ptr<BalloonClient> MakeBalloonClient(
     EventLoop* loop, const Clock* clock, config::Hypervisor hypervisor,
-    std::string path, std::optional<std::string> unit = std::nullopt);
+    std::string path, std::optional<std::string> unit = std::nullopt,
+    std::function<void(pid_t)> on_peer = nullptr);
 
 // SOCK_STREAM or SOCK_SEQPACKET.
 int SocketType(config::Hypervisor hypervisor);
