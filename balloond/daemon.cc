@@ -54,8 +54,7 @@ Daemon::Daemon(EventLoop* loop, const Clock* clock, Options options,
   rounds_.emplace(loop_, clock_, &host_, controller_.get(),
                   static_cast<Rounds::Observer*>(this),
                   Rounds::Options{.is_dry_run = options_.is_dry_run});
-  fleet_.emplace(loop_, &*rounds_, &host_, &journal_,
-                 std::move(resources.run_dir), std::move(resources.run_dir_fd),
+  fleet_.emplace(&*rounds_, &host_, &journal_, std::move(resources.run_dir),
                  std::move(resources.wishes), std::move(resources.roots),
                  std::move(resources.make_client));
   if (resources.listener.is_valid()) {
@@ -75,7 +74,7 @@ absl::Status Daemon::Start() {
         loop_->AddIo(trigger_->fd(), EPOLLPRI,
                      [this](uint32_t events) { return OnPressure(events); }));
   }
-  VMSILO_RETURN_IF_ERROR(fleet_->Start());
+  fleet_->Start();
   if (socket_) VMSILO_RETURN_IF_ERROR(socket_->Start());
   return rounds_->Start();
 }

@@ -44,8 +44,7 @@ class Daemon final : private Rounds::Observer, private ControlSocket::Handler {
     std::optional<PressureTrigger> trigger;
     UniqueFd listener;  // may be none
     std::optional<uid_t> owner;
-    std::string run_dir;
-    UniqueFd run_dir_fd;
+    UniqueFd run_dir;
     std::string wishes;
     Fleet::Roots roots;
     Fleet::MakeClient make_client;

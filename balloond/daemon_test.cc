@@ -80,8 +80,7 @@ class DaemonTest : public testing::Test {
             .controller = std::move(controller),
             .host = *std::move(host),
             .listener = *std::move(listener),
-            .run_dir = run_.path(),
-            .run_dir_fd = *std::move(run_dir),
+            .run_dir = *std::move(run_dir),
             .wishes = run_.Path("wishes.json"),
             .roots = {.proc = proc_.path(), .cgroup = proc_.path()},
             .make_client = [this](const Found& found,
@@ -98,8 +97,9 @@ class DaemonTest : public testing::Test {
   }
 
   FakeGuest& Add(const std::string& name) {
-    daemon_->fleet().OnFound(
-        {.name = name, .hypervisor = config::Hypervisor::kQemu});
+    daemon_->fleet().OnSocket({.name = name,
+                               .hypervisor = config::Hypervisor::kQemu,
+                               .socket = "socket"});
     return *guests_[name];
   }
 
@@ -248,7 +248,7 @@ TEST_F(DaemonTest, ForgetsASiloThatHasGone) {
   Start({});
   Add("work");
   AfterRounds(1);
-  daemon_->fleet().OnLost("work");
+  daemon_->fleet().OnSocketGone("work", "socket");
   EXPECT_TRUE(Status().vms.empty());
   AfterRounds(1);
 }

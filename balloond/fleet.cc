@@ -1,17 +1,12 @@
 #include "balloond/fleet.h"
 
 #include <fcntl.h>
-#include <sys/epoll.h>
-#include <sys/inotify.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
-#include <cerrno>
 #include <cstdint>
-#include <cstring>
 #include <limits>
 #include <memory>
 #include <optional>
@@ -34,7 +29,6 @@
 #include "balloond/rounds.h"
 #include "common/bytes.h"
 #include "common/escape.h"
-#include "common/event_loop.h"
 #include "common/file.h"
 #include "common/json.h"
 #include "common/log.h"
@@ -51,10 +45,6 @@ namespace {
 // One line a silo, of a name and a number.
 constexpr size_t kMaxWishesBytes =
     balloon::kMaxVms * (balloon::kMaxNameBytes + 32);
-
-constexpr uint32_t kFileEvents = IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM |
-                                 IN_DELETE | IN_ATTRIB | IN_ONLYDIR |
-                                 IN_DONT_FOLLOW;
 
 int64_t ToSigned(Bytes bytes) {
   return static_cast<int64_t>(
@@ -98,20 +88,17 @@ absl::StatusOr<balloon::VmFile> ReadVmFile(int run_dir,
   return file;
 }
 
-Fleet::Fleet(EventLoop* loop, Rounds* rounds, Host* host, Journal* journal,
-             std::string run_dir, UniqueFd run_dir_fd, std::string wishes,
-             Roots roots, MakeClient make_client)
-    : loop_(loop),
-      rounds_(rounds),
+Fleet::Fleet(Rounds* rounds, Host* host, Journal* journal, UniqueFd run_dir,
+             std::string wishes, Roots roots, MakeClient make_client)
+    : rounds_(rounds),
       host_(host),
       journal_(journal),
       run_dir_(std::move(run_dir)),
-      run_dir_fd_(std::move(run_dir_fd)),
       wishes_path_(std::move(wishes)),
       roots_(std::move(roots)),
       make_client_(std::move(make_client)) {}
 
-absl::Status Fleet::Start() {
+void Fleet::Start() {
   const absl::StatusOr<std::string> text =
       ReadFile(wishes_path_, kMaxWishesBytes);
   const absl::StatusOr<Value> wishes =
@@ -123,68 +110,31 @@ absl::Status Fleet::Start() {
     }
   } else if (!absl::IsNotFound(wishes.status())) {
     LOG(WARNING) << "what people had wished is lost: "
-                 << wishes.status().message();
+                 << (wishes.ok() ? "not a table" : wishes.status().message());
   }
-  return WatchFiles();
 }
 
-absl::Status Fleet::WatchFiles() {
-  inotify_ = UniqueFd(inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
-  if (!inotify_.is_valid()) return ErrnoStatus("watch files");
-  VMSILO_ASSIGN_OR_RETURN(
-      inotify_source_, loop_->AddIo(inotify_.get(), EPOLLIN, [this](uint32_t) {
-        return OnFileEvents();
-      }));
-  return absl::OkStatus();
-}
-
-absl::Status Fleet::OnFileEvents() {
-  // One event has at least a name's room.
-  alignas(inotify_event) std::array<char, 4096> buffer;
-  const ssize_t size = read(inotify_.get(), buffer.data(), buffer.size());
-  if (size < 0) {
-    return errno == EAGAIN || errno == EINTR ? absl::OkStatus()
-                                             : ErrnoStatus("read file events");
-  }
-  for (ssize_t at = 0; at < size;) {
-    inotify_event event;
-    memcpy(&event, buffer.data() + at, sizeof(event));
-    // Padded with NULs.
-    const absl::string_view name(
-        buffer.data() + at + sizeof(event),
-        strnlen(buffer.data() + at + sizeof(event), event.len));
-    at += static_cast<ssize_t>(sizeof(event) + event.len);
-    if ((event.mask & IN_Q_OVERFLOW) != 0) {
-      Reread();
-      continue;
+const Found* Fleet::Choose(const std::string& name, const File& file) const {
+  const auto sockets = sockets_.find(name);
+  if (sockets == sockets_.end()) return nullptr;
+  for (const auto& [path, found] : sockets->second) {
+    // Only root says which protocol is spoken, if it says anything.
+    if (!file.ok() || file->hypervisor == config::ToString(found.hypervisor)) {
+      return &found;
     }
-    const auto watch = watches_.find(event.wd);
-    if (watch == watches_.end()) continue;
-    const std::string silo = watch->second;
-    if ((event.mask & IN_IGNORED) != 0) watches_.erase(watch);
-    if (name == layout::kBalloonFileName) Update(silo);
   }
-  return absl::OkStatus();
+  return nullptr;
 }
 
-void Fleet::Read(Silo* silo) {
+void Fleet::Apply(const File& file, Silo* silo) {
   silo->file.reset();
   silo->excluded.clear();
-  absl::StatusOr<balloon::VmFile> file =
-      ReadVmFile(run_dir_fd_.get(), silo->found.name);
-  if (file.ok() &&
-      file->hypervisor != config::ToString(silo->found.hypervisor)) {
-    // Only root says which protocol is spoken.
-    file = absl::FailedPreconditionError(
-        absl::StrCat("a silo of ", file->hypervisor, " has the socket of ",
-                     config::ToString(silo->found.hypervisor)));
-  }
   VmTraits traits = {.name = silo->found.name};
   if (file.ok()) {
     traits.memory = ToSigned(file->memory);
     traits.guaranteed = ToSigned(file->guaranteed.value_or(Bytes(0)));
     silo->excluded = file->excluded;
-    silo->file = *std::move(file);
+    silo->file = *file;
   } else if (!absl::IsNotFound(file.status())) {
     silo->excluded =
         EscapedText(file.status().message(), balloon::kMaxExcludedBytes);
@@ -198,43 +148,41 @@ void Fleet::Read(Silo* silo) {
   silo->traits = std::move(traits);
 }
 
-void Fleet::Update(const std::string& name) {
+void Fleet::Consider(const std::string& name, const std::string& replaced) {
+  const File file = ReadVmFile(run_dir_.get(), name);
+  const Found* chosen = Choose(name, file);
   const auto it = silos_.find(name);
-  if (it == silos_.end()) return;
-  Silo& silo = it->second;
-  const std::optional<balloon::VmFile> before = silo.file;
-  const std::string excluded_before = silo.excluded;
-  Read(&silo);
-  const auto unit_of = [](const std::optional<balloon::VmFile>& file) {
-    return file ? file->unit : "";
-  };
-  if (unit_of(before) != unit_of(silo.file)) {
-    // Other peers than before are to be spoken to.
-    const Found found = silo.found;
+  if (it != silos_.end()) {
+    Silo& silo = it->second;
+    const bool is_same_vm = chosen != nullptr && silo.found == *chosen &&
+                            silo.found.socket != replaced;
+    const std::string unit = silo.file ? silo.file->unit : "";
+    if (is_same_vm && unit == (file.ok() ? file->unit : "")) {
+      const std::optional<balloon::VmFile> file_before = silo.file;
+      const std::string excluded_before = silo.excluded;
+      Apply(file, &silo);
+      if (silo.file != file_before || silo.excluded != excluded_before) {
+        rounds_->UpdateVm(silo.id, silo.traits);
+      }
+      return;
+    }
     Remove(it);
-    Add(found);
-  } else if (silo.file != before || silo.excluded != excluded_before) {
-    rounds_->UpdateVm(silo.id, silo.traits);
+    if (!is_same_vm) {
+      journal_->OnLost(name);
+      if (wishes_.erase(name) > 0) StoreWishes();
+    }
   }
+  if (chosen == nullptr) return;
+  if (silos_.size() >= balloon::kMaxVms) return journal_->OnTooMany(name);
+  Add(*chosen, file);
 }
 
-void Fleet::Add(const Found& found) {
+void Fleet::Add(const Found& found, const File& file) {
   const VmId id = ++last_id_;
   Silo& silo = silos_[found.name];
   silo = {.id = id, .found = found};
   names_[id] = found.name;
-  const int watch = inotify_add_watch(
-      inotify_.get(), absl::StrCat(run_dir_, "/", found.name).c_str(),
-      kFileEvents);
-  if (watch >= 0) {
-    watches_[watch] = found.name;
-  } else {
-    // What it says now counts until SIGHUP.
-    LOG(WARNING) << ErrnoStatus(absl::StrCat("watch the file of silo ",
-                                             Quoted(found.name)))
-                        .message();
-  }
-  Read(&silo);
+  Apply(file, &silo);
   journal_->OnFound(found.name, config::ToString(found.hypervisor),
                     silo.excluded);
   rounds_->AddVm(
@@ -246,31 +194,27 @@ void Fleet::Add(const Found& found) {
 
 void Fleet::Remove(std::map<std::string, Silo>::iterator silo) {
   const VmId id = silo->second.id;
-  for (auto watch = watches_.begin(); watch != watches_.end(); ++watch) {
-    if (watch->second != silo->first) continue;
-    // Gone already with its directory.
-    (void)inotify_rm_watch(inotify_.get(), watch->first);
-    watches_.erase(watch);
-    break;
-  }
   silos_.erase(silo);
   names_.erase(id);
   host_->Forget(id);
   rounds_->RemoveVm(id);
 }
 
-void Fleet::OnFound(const Found& found) {
-  OnLost(found.name);
-  if (silos_.size() >= balloon::kMaxVms) return journal_->OnTooMany(found.name);
-  Add(found);
+void Fleet::OnSocket(const Found& found) {
+  sockets_[found.name][found.socket] = found;
+  Consider(found.name, found.socket);
 }
 
-void Fleet::OnLost(const std::string& name) {
-  const auto it = silos_.find(name);
-  if (it == silos_.end()) return;
-  Remove(it);
-  journal_->OnLost(name);
-  if (wishes_.erase(name) > 0) StoreWishes();
+void Fleet::OnSocketGone(const std::string& name, const std::string& socket) {
+  const auto sockets = sockets_.find(name);
+  if (sockets == sockets_.end()) return;
+  sockets->second.erase(socket);
+  if (sockets->second.empty()) sockets_.erase(sockets);
+  Consider(name);
+}
+
+void Fleet::OnFile(const std::string& name) {
+  if (sockets_.count(name) > 0) Consider(name);
 }
 
 void Fleet::OnScanned() {
@@ -283,8 +227,8 @@ void Fleet::OnScanned() {
 
 void Fleet::Reread() {
   std::vector<std::string> names;
-  for (const auto& [name, silo] : silos_) names.push_back(name);
-  for (const std::string& name : names) Update(name);
+  for (const auto& [name, sockets] : sockets_) names.push_back(name);
+  for (const std::string& name : names) Consider(name);
 }
 
 absl::Status Fleet::Set(const std::string& name,

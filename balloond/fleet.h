@@ -17,14 +17,13 @@
 #include "balloond/host.h"
 #include "balloond/journal.h"
 #include "balloond/rounds.h"
-#include "common/event_loop.h"
 #include "common/unique_fd.h"
 #include "config/config.h"
 #include "hypervisor/client.h"
 
 namespace vmsilo::balloond {
 
-// A silo that runs: what its sockets say.
+// A socket of a silo that runs.
 struct Found {
   std::string name;
   config::Hypervisor hypervisor = config::Hypervisor::kQemu;
@@ -65,20 +64,23 @@ class Fleet {
     std::string excluded;
   };
 
-  // All pointers are borrowed. `wishes` is where people's wishes are kept for
-  // a successor.
-  Fleet(EventLoop* loop, Rounds* rounds, Host* host, Journal* journal,
-        std::string run_dir, UniqueFd run_dir_fd, std::string wishes,
-        Roots roots, MakeClient make_client);
+  // All pointers are borrowed. `run_dir` is where the silos' directories are,
+  // `wishes` where people's wishes are kept for a successor.
+  Fleet(Rounds* rounds, Host* host, Journal* journal, UniqueFd run_dir,
+        std::string wishes, Roots roots, MakeClient make_client);
   Fleet(const Fleet&) = delete;
   Fleet& operator=(const Fleet&) = delete;
 
-  // Takes over the wishes of a predecessor, and watches the files.
-  absl::Status Start();
+  // Takes over the wishes of a predecessor.
+  void Start();
 
-  // A silo's sockets have come, have been replaced, or have gone.
-  void OnFound(const Found& found);
-  void OnLost(const std::string& name);
+  // A silo's socket has come or has been replaced: another VM than before. Of
+  // several the one counts that is of the hypervisor that root has written
+  // down.
+  void OnSocket(const Found& found);
+  void OnSocketGone(const std::string& name, const std::string& socket);
+  // The file about a silo has come, has changed, or has gone.
+  void OnFile(const std::string& name);
   // All that run have been found: what is known of others is forgotten.
   void OnScanned();
 
@@ -95,32 +97,33 @@ class Fleet {
   const Silo* Find(VmId id) const;
 
  private:
-  void Add(const Found& found);
+  using File = absl::StatusOr<balloon::VmFile>;
+
+  // Looks at all that is known of a silo, and takes it in or drops it.
+  // `replaced` is the socket that was replaced, if any.
+  void Consider(const std::string& name, const std::string& replaced = "");
+  // Null if none of the sockets will do.
+  const Found* Choose(const std::string& name, const File& file) const;
+  void Apply(const File& file, Silo* silo);
+  void Add(const Found& found, const File& file);
   void Remove(std::map<std::string, Silo>::iterator silo);
-  void Read(Silo* silo);
-  void Update(const std::string& name);
   void OnPeer(VmId id, pid_t pid);
-  absl::Status WatchFiles();
-  absl::Status OnFileEvents();
   void StoreWishes();
 
-  EventLoop* loop_;
   Rounds* rounds_;
   Host* host_;
   Journal* journal_;
-  std::string run_dir_;
-  UniqueFd run_dir_fd_;
+  UniqueFd run_dir_;
   std::string wishes_path_;
   Roots roots_;
   MakeClient make_client_;
 
   VmId last_id_ = 0;
+  // By silo, then by path.
+  std::map<std::string, std::map<std::string, Found>> sockets_;
   std::map<std::string, Silo> silos_;
   std::map<VmId, std::string> names_;
   std::map<std::string, int64_t> wishes_;
-  UniqueFd inotify_;
-  std::map<int, std::string> watches_;  // by their descriptors
-  Source inotify_source_;
 };
 
 }  // namespace vmsilo::balloond

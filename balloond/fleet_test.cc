@@ -31,7 +31,6 @@
 #include "common/epoll_event_loop.h"
 #include "common/file.h"
 #include "common/log.h"
-#include "common/testing/run_until.h"
 #include "common/testing/status_matchers.h"
 #include "common/testing/temp_dir.h"
 #include "common/unique_fd.h"
@@ -46,6 +45,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Key;
+using ::testing::SizeIs;
 
 constexpr char kUnit[] = "vmsilo-work-vm.service";
 
@@ -135,28 +135,36 @@ class FleetTest : public testing::Test, public Rounds::Observer {
     rounds_.emplace(loop_.get(), &clock_, &*host_, &controller_, this,
                     Rounds::Options{});
     ASSERT_THAT(rounds_->Start(), IsOk());
-    fleet_.emplace(
-        loop_.get(), &*rounds_, &*host_, &journal_, run_.path(),
-        OpenDirectory(run_.path()), run_.Path(".balloond/wishes.json"),
-        Fleet::Roots{.proc = proc_.path(), .cgroup = cgroup_.path()},
-        [this](const Found& found, std::optional<std::string> unit,
-               std::function<void(pid_t)> on_peer) {
-          auto guest = std::make_unique<FakeGuest>(loop_.get(), GiB(4));
-          std::unique_ptr<hypervisor::BalloonClient> client =
-              guest->MakeClient();
-          guests_.push_back(std::move(guest));
-          units_[found.name] = std::move(unit);
-          on_peer_[found.name] = std::move(on_peer);
-          return client;
-        });
-    ASSERT_THAT(fleet_->Start(), IsOk());
+    fleet_.emplace(&*rounds_, &*host_, &journal_, OpenDirectory(run_.path()),
+                   run_.Path(".balloond/wishes.json"),
+                   Fleet::Roots{.proc = proc_.path(), .cgroup = cgroup_.path()},
+                   [this](const Found& found, std::optional<std::string> unit,
+                          std::function<void(pid_t)> on_peer) {
+                     auto guest =
+                         std::make_unique<FakeGuest>(loop_.get(), GiB(4));
+                     std::unique_ptr<hypervisor::BalloonClient> client =
+                         guest->MakeClient();
+                     guests_.push_back(std::move(guest));
+                     units_[found.name] = std::move(unit);
+                     on_peer_[found.name] = std::move(on_peer);
+                     return client;
+                   });
+    fleet_->Start();
   }
 
-  void Find(const std::string& name) {
-    std::filesystem::create_directories(run_.Path(name));
-    fleet_->OnFound({.name = name,
-                     .hypervisor = config::Hypervisor::kQemu,
-                     .socket = run_.Path(absl::StrCat(name, "/socket"))});
+  void Find(const std::string& name,
+            config::Hypervisor hypervisor = config::Hypervisor::kQemu) {
+    fleet_->OnSocket({.name = name,
+                      .hypervisor = hypervisor,
+                      .socket = SocketOf(name, hypervisor)});
+  }
+  void Lose(const std::string& name,
+            config::Hypervisor hypervisor = config::Hypervisor::kQemu) {
+    fleet_->OnSocketGone(name, SocketOf(name, hypervisor));
+  }
+  static std::string SocketOf(const std::string& name,
+                              config::Hypervisor hypervisor) {
+    return absl::StrCat("/run/", name, "/", config::ToString(hypervisor));
   }
 
   const VmTraits& TraitsOf(const std::string& name) {
@@ -223,58 +231,65 @@ TEST_F(FleetTest, AFileThatIsWrongKeepsTheSiloOut) {
 }
 
 TEST_F(FleetTest, RootSaysWhichHypervisorItIs) {
-  balloon::VmFile file = FileOf(0);
-  file.hypervisor = "crosvm";
-  run_.Write("work/balloon.json", balloon::PrintVmFile(file));
+  run_.Write("work/balloon.json", balloon::PrintVmFile(FileOf(0)));
+  // The silo's own user can make any socket there.
+  Find("work", config::Hypervisor::kCrosvm);
+  EXPECT_THAT(controller_.vms(), IsEmpty());
   Find("work");
-  EXPECT_TRUE(TraitsOf("work").is_excluded);
-  EXPECT_THAT(fleet_->silos().at("work").excluded,
-              "a silo of crosvm has the socket of qemu");
+  ASSERT_THAT(controller_.vms(), SizeIs(1));
+  EXPECT_EQ(fleet_->silos().at("work").found.hypervisor,
+            config::Hypervisor::kQemu);
+  const VmId id = fleet_->silos().at("work").id;
+  Find("work", config::Hypervisor::kCloudHypervisor);
+  Lose("work", config::Hypervisor::kCrosvm);
+  EXPECT_EQ(fleet_->silos().at("work").id, id);
+  Lose("work");
+  EXPECT_THAT(controller_.vms(), IsEmpty());
 }
 
-TEST_F(FleetTest, NoticesThatAFileHasChanged) {
+TEST_F(FleetTest, OneSocketCountsWhereRootSaysNothing) {
+  Find("work", config::Hypervisor::kQemu);
+  Find("work", config::Hypervisor::kCrosvm);
+  EXPECT_THAT(controller_.vms(), SizeIs(1));
+  Lose("work", config::Hypervisor::kCrosvm);
+  EXPECT_THAT(controller_.vms(), SizeIs(1));
+  EXPECT_EQ(fleet_->silos().at("work").found.hypervisor,
+            config::Hypervisor::kQemu);
+}
+
+TEST_F(FleetTest, ReadsAFileThatHasChanged) {
   run_.Write("work/balloon.json", balloon::PrintVmFile(FileOf(512)));
   Find("work");
   const VmId id = fleet_->silos().at("work").id;
+  ASSERT_THAT(fleet_->Set("work", 1 << 20), IsOk());
   run_.Write("work/balloon.json", balloon::PrintVmFile(FileOf(1024)));
-  EXPECT_TRUE(RunUntil(loop_.get(), [this] {
-    return TraitsOf("work").guaranteed == 1024 << 20;
-  }));
-  // Replaced at once, as well.
-  ASSERT_THAT(WriteFileAtomically(run_.Path("work/balloon.json"),
-                                  balloon::PrintVmFile(FileOf(256)), 0644),
-              IsOk());
-  EXPECT_TRUE(RunUntil(loop_.get(), [this] {
-    return TraitsOf("work").guaranteed == 256 << 20;
-  }));
-  // It is the same VM all the time.
+  fleet_->OnFile("work");
+  EXPECT_EQ(TraitsOf("work").guaranteed, 1024 << 20);
+  // It is the same VM, and the person still wants the same.
   EXPECT_EQ(fleet_->silos().at("work").id, id);
-  ASSERT_EQ(chmod(run_.Path("work/balloon.json").c_str(), 0666), 0);
-  EXPECT_TRUE(
-      RunUntil(loop_.get(), [this] { return TraitsOf("work").is_excluded; }));
+  EXPECT_EQ(TraitsOf("work").fixed_balloon, 1 << 20);
+  run_.Write("work/balloon.json", balloon::PrintVmFile(FileOf(256)));
+  fleet_->Reread();
+  EXPECT_EQ(TraitsOf("work").guaranteed, 256 << 20);
+  // Of a silo that does not run.
+  run_.Write("other/balloon.json", balloon::PrintVmFile(FileOf(512)));
+  fleet_->OnFile("other");
+  EXPECT_THAT(controller_.vms(), SizeIs(1));
 }
 
 TEST_F(FleetTest, SpeaksToOtherPeersWhenTheUnitIsKnown) {
   Find("work");
   EXPECT_EQ(units_["work"], std::nullopt);
+  ASSERT_THAT(fleet_->Set("work", 1 << 20), IsOk());
   run_.Write("work/balloon.json", balloon::PrintVmFile(FileOf(0)));
-  EXPECT_TRUE(
-      RunUntil(loop_.get(), [this] { return units_["work"] == kUnit; }));
+  fleet_->OnFile("work");
+  EXPECT_EQ(units_["work"], kUnit);
   EXPECT_FALSE(guests_[0]->has_client());
   EXPECT_TRUE(guests_[1]->has_client());
-  ASSERT_TRUE(std::filesystem::remove(run_.Path("work/balloon.json")));
-  EXPECT_TRUE(
-      RunUntil(loop_.get(), [this] { return units_["work"] == std::nullopt; }));
-}
-
-TEST_F(FleetTest, ReadsAgainWhenItIsTold) {
-  Find("net");
-  Find("work");
-  // Behind the watch's back.
-  ASSERT_THAT(fleet_->Set("work", 1 << 20), IsOk());
-  fleet_->Reread();
   EXPECT_EQ(TraitsOf("work").fixed_balloon, 1 << 20);
-  EXPECT_THAT(controller_.vms(), ElementsAre(Key(1), Key(2)));
+  ASSERT_TRUE(std::filesystem::remove(run_.Path("work/balloon.json")));
+  fleet_->OnFile("work");
+  EXPECT_EQ(units_["work"], std::nullopt);
 }
 
 TEST_F(FleetTest, ASiloThatComesAgainIsAnotherOne) {
@@ -285,12 +300,12 @@ TEST_F(FleetTest, ASiloThatComesAgainIsAnotherOne) {
   EXPECT_NE(first, second);
   EXPECT_THAT(controller_.vms(), ElementsAre(Key(second)));
   EXPECT_EQ(fleet_->Find(first), nullptr);
-  fleet_->OnLost("work");
+  Lose("work");
   EXPECT_THAT(controller_.vms(), IsEmpty());
   EXPECT_FALSE(guests_[0]->has_client());
   EXPECT_FALSE(guests_[1]->has_client());
-  fleet_->OnLost("work");
-  EXPECT_THAT(lines_.back(), "silo 'work' has ended");
+  EXPECT_EQ(lines_.back(), "silo 'work' has ended");
+  Lose("work");
 }
 
 TEST_F(FleetTest, AWishHoldsUntilTheSiloStops) {
@@ -300,7 +315,7 @@ TEST_F(FleetTest, AWishHoldsUntilTheSiloStops) {
   EXPECT_THAT(fleet_->Set("work", std::nullopt), IsOk());
   EXPECT_EQ(TraitsOf("work").fixed_balloon, std::nullopt);
   EXPECT_THAT(fleet_->Set("work", 200 << 20), IsOk());
-  fleet_->OnLost("work");
+  Lose("work");
   Find("work");
   EXPECT_EQ(TraitsOf("work").fixed_balloon, std::nullopt);
 }
@@ -363,7 +378,7 @@ TEST_F(FleetTest, KnowsWhatASiloOccupiesByItsUnitsControlGroup) {
   absl::StatusOr<HostReading> reading = host_->Read(clock_.Now());
   ASSERT_THAT(reading, IsOk());
   EXPECT_EQ(reading->resident, (std::map<VmId, int64_t>{{id, 4096}}));
-  fleet_->OnLost("work");
+  Lose("work");
   reading = host_->Read(clock_.Now());
   ASSERT_THAT(reading, IsOk());
   EXPECT_THAT(reading->resident, IsEmpty());
