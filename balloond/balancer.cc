@@ -43,7 +43,16 @@ constexpr int64_t kGiveBackStep = 256 * kMiB;
 // Rates of growth that are assumed where nothing was seen yet (a second).
 constexpr int64_t kLeastGuestGrowth = 100 * kMiB;
 constexpr int64_t kLeastHostGrowth = 200 * kMiB;
-constexpr double kHalfLifeSeconds = 30;
+constexpr absl::Duration kHalfLife = absl::Seconds(30);
+// Of what a guest does at the moment.
+constexpr absl::Duration kSurgeHalfLife = absl::Seconds(1);
+
+// A guest with so much free beyond its watermarks would have more page cache
+// if it wanted, and grows by less than this a second if it does not.
+constexpr int64_t kRoomForCache = 64 * kMiB;
+constexpr int64_t kSettledRate = kMiB;
+// Less growth between two samples says nothing about what it was for.
+constexpr int64_t kTellingGrowth = 16 * kMiB;
 
 // However much a person or a policy wants: no kernel lives in less.
 constexpr int64_t kLeastVisible = 64 * kMiB;
@@ -78,13 +87,15 @@ void Balancer::GrowthRate::Add(int64_t growth, absl::Duration elapsed,
 }
 
 int64_t Balancer::GrowthRate::At(absl::Time now) const {
-  const double age = absl::ToDoubleSeconds(now - since_);
   const double rate =
-      rate_ == 0 ? 0 : rate_ * std::exp2(-age / kHalfLifeSeconds);
+      rate_ == 0
+          ? 0
+          : rate_ * std::exp2(-absl::FDivDuration(now - since_, half_life_));
   return std::max(least_, static_cast<int64_t>(std::min(rate, 1e15)));
 }
 
-Balancer::Vm::Vm() : growth(kLeastGuestGrowth) {}
+Balancer::Vm::Vm()
+    : growth(kLeastGuestGrowth, kHalfLife), surge(0, kSurgeHalfLife) {}
 
 int64_t Balancer::Vm::Memory() const {
   if (traits.memory > 0) return traits.memory;
@@ -108,7 +119,7 @@ bool Balancer::Vm::IsProbeDue(absl::Time now) const {
 Balancer::Balancer(const Settings& settings, std::unique_ptr<Policy> policy)
     : settings_(settings),
       policy_(std::move(policy)),
-      host_growth_(kLeastHostGrowth) {}
+      host_growth_(kLeastHostGrowth, kHalfLife) {}
 
 void Balancer::AddVm(VmId vm, const VmTraits& traits, absl::Time now) {
   Vm& added = vms_[vm];
@@ -170,6 +181,9 @@ Snapshot Balancer::Look(const std::vector<Vm*>& vms, const HostReading& host,
       guest.latency = vm->latency;
       guest.resident_then = vm->resident_then;
       guest.growth_rate = vm->growth.At(now);
+      guest.surge = vm->surge.At(now);
+      guest.lasting_share = vm->lasting_share;
+      guest.settled_cache = std::min(vm->settled_cache, guest.memory);
       guest.is_fresh = vm->asked >= last_begin_;
       const int64_t critical =
           std::min(settings_.critical_guest_available, guest.memory / 4);
@@ -185,11 +199,15 @@ std::vector<VmId> Balancer::Begin(const HostReading& host, absl::Time now) {
     host_growth_.Add(SaturatingSubtract(*last_available_, host.available),
                      now - last_begin_, now);
   }
+  const absl::Duration elapsed = now - last_begin_;
   last_available_ = host.available;
   host_total_ = host.total;
   last_begin_ = now;
   for (auto& [id, vm] : vms_) {
     const auto it = host.resident.find(id);
+    if (vm.resident && it != host.resident.end()) {
+      vm.surge.Add(SaturatingSubtract(it->second, *vm.resident), elapsed, now);
+    }
     vm.resident = it == host.resident.end()
                       ? std::nullopt
                       : std::optional<int64_t>(it->second);
@@ -200,7 +218,7 @@ std::vector<VmId> Balancer::Begin(const HostReading& host, absl::Time now) {
   std::vector<VmId> asked;
   for (size_t i = 0; i < vms.size(); ++i) {
     Vm* vm = vms[i];
-    if (vm->traits.is_excluded) continue;
+    if (vm->traits.is_excluded || vm->is_asked) continue;
     bool is_due = false;
     if (vm->IsManaged() && vm->traits.fixed_balloon) {
       is_due = now - vm->asked >= settings_.poll_interval;
@@ -211,6 +229,7 @@ std::vector<VmId> Balancer::Begin(const HostReading& host, absl::Time now) {
     }
     if (!is_due) continue;
     vm->asked = now;
+    vm->is_asked = true;
     asked.push_back(vm->id);
   }
   return asked;
@@ -233,6 +252,8 @@ void Balancer::AddSample(VmId id, const absl::StatusOr<GuestSample>& sample,
   const auto it = vms_.find(id);
   if (it == vms_.end()) return;
   Vm& vm = it->second;
+  vm.is_asked = false;
+  if (!WaitsForSamples()) Hurry(now);
   if (sample.ok() && vm.traits.memory == 0) {
     // No guest has more than the host, whatever it says.
     const int64_t claimed = sample->memory.value_or(sample->total.value_or(0));
@@ -249,8 +270,24 @@ void Balancer::AddSample(VmId id, const absl::StatusOr<GuestSample>& sample,
     const auto used = [&vm](const GuestSample& s) {
       return vm.Memory() - s.balloon - *s.free - s.caches.value_or(0);
     };
-    vm.growth.Add(used(*sample) - used(*vm.sample),
-                  sample->taken - vm.sample->taken, now);
+    const absl::Duration elapsed = sample->taken - vm.sample->taken;
+    const int64_t lasting = used(*sample) - used(*vm.sample);
+    vm.growth.Add(lasting, elapsed, now);
+    const int64_t caches = sample->caches.value_or(0);
+    const int64_t grown = caches - vm.sample->caches.value_or(0);
+    if (std::max<int64_t>(lasting, 0) + std::max<int64_t>(grown, 0) >=
+        kTellingGrowth) {
+      vm.lasting_share = static_cast<double>(std::max<int64_t>(lasting, 0)) /
+                         static_cast<double>(std::max<int64_t>(lasting, 0) +
+                                             std::max<int64_t>(grown, 0));
+    }
+    if (*sample->free > vm.Memory() / 50 + kRoomForCache &&
+        absl::ToDoubleSeconds(elapsed) > 0 &&
+        std::abs(static_cast<double>(grown)) <
+            static_cast<double>(kSettledRate) *
+                absl::ToDoubleSeconds(elapsed)) {
+      vm.settled_cache = caches;
+    }
   }
   vm.failures = 0;
   vm.sample = *sample;

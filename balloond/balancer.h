@@ -33,6 +33,7 @@ class Balancer final : public Controller {
   void UpdateVm(VmId vm, const VmTraits& traits, absl::Time now) override;
   void RemoveVm(VmId vm, absl::Time now) override;
   std::vector<VmId> Begin(const HostReading& host, absl::Time now) override;
+  bool WaitsForSamples() const override { return policy_->WaitsForSamples(); }
   void AddSample(VmId vm, const absl::StatusOr<GuestSample>& sample,
                  absl::Time now) override;
   std::vector<Resize> Decide(const HostReading& host, absl::Time now) override;
@@ -44,15 +45,17 @@ class Balancer final : public Controller {
   void set_settings(const Settings& settings) { settings_ = settings; }
 
  private:
-  // A rate that rises at once and falls by half in half a minute.
+  // A rate that rises at once and falls by half in each half-life.
   class GrowthRate {
    public:
-    explicit GrowthRate(int64_t least) : least_(least) {}
+    GrowthRate(int64_t least, absl::Duration half_life)
+        : least_(least), half_life_(half_life) {}
     void Add(int64_t growth, absl::Duration elapsed, absl::Time now);
     int64_t At(absl::Time now) const;
 
    private:
     int64_t least_;
+    absl::Duration half_life_;
     double rate_ = 0;
     absl::Time since_;
   };
@@ -68,12 +71,16 @@ class Balancer final : public Controller {
     int samples = 0;
     // Of the queries: when asked last, how many had no usable answer since.
     absl::Time asked = absl::InfinitePast();
+    bool is_asked = false;  // there is no answer yet
     int failures = 0;
     absl::Time failing_since = absl::InfiniteFuture();
     std::optional<int64_t> target;
     absl::Time resized = absl::InfinitePast();
     StallWatch stall;
     GrowthRate growth;
+    GrowthRate surge;
+    double lasting_share = 1;
+    int64_t settled_cache = 0;
     std::optional<int64_t> resident;
     Reason reason = Reason::kNone;
     // Where a guest that does not follow is to have its target.

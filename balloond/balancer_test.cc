@@ -39,6 +39,7 @@ class ScriptedPolicy final : public Policy {
 
   explicit ScriptedPolicy(Script* script) : script_(script) {}
 
+  bool WaitsForSamples() const override { return true; }
   std::vector<bool> DueSamples(const Snapshot& snapshot) const override {
     return std::vector<bool>(snapshot.guests.size(), true);
   }
@@ -236,7 +237,7 @@ TEST_F(BalancerTest, NothingIsGivenBackWhileTheHostIsShort) {
   Round();
   Round();
   guests_[1].answer = absl::DeadlineExceededError("no answer");
-  host_.available = host_.total / 25;
+  host_.available = host_.total / 100;
   for (int i = 0; i < 60; ++i) EXPECT_THAT(Round(), IsEmpty());
 }
 

@@ -12,23 +12,35 @@
 
 namespace vmsilo::balloond {
 namespace {
-
 using Guest = Snapshot::Guest;
 
-// What a burst takes before it is seen and answered: bursts of desktops are
-// seen at this rate (a second).
-constexpr int64_t kBurstRate = 800 * kMiB;
-// The shortest time in which a burst is answered: a look at the host every
-// tenth of a second, and the time that an answer takes.
-constexpr int64_t kReserve = 120 * kMiB;
-// Page cache up to this is taken to be in use.
+// What a guest has free beyond all that it uses, before its growth is answered:
+// a look at the host every tenth of a second at 800 MiB a second, the fastest
+// that desktops grow.
+constexpr int64_t kReserve = 80 * kMiB;
+// A guest that is growing goes on for a while: so much longer than a look takes
+// is provided for.
+constexpr double kLeadSeconds = 0.5;
+// How fast a guest that has touched all it has may use it up without being
+// seen. Slower than the fastest burst: there are messages to be saved, and
+// what was lent beyond the reserve makes up for it.
+constexpr int64_t kBlindRate = 300 * kMiB;
+// Page cache up to this is taken to be in use, and what the guest has settled
+// at.
 constexpr int64_t kHotCache = 150 * kMiB;
-// The share of the host's memory that is kept from guests at any price.
-constexpr double kHostKeep = 0.02;
 constexpr int64_t kLeastVisible = 256 * kMiB;
+// Smaller changes are not worth a guest's time.
 constexpr int64_t kLeastChange = 32 * kMiB;
 constexpr double kLeastShare = 0.03;
+// Growth that shows from outside and makes it worth asking what it is for.
 constexpr int64_t kGrowthToAsk = 32 * kMiB;
+constexpr absl::Duration kShortestInterval = absl::Milliseconds(250);
+// Between two samples of a guest whose growth would show, when memory is short:
+// what others have freed is wanted.
+constexpr absl::Duration kShortInterval = absl::Milliseconds(300);
+// With this beyond all needs a sample every poll interval is enough, and with
+// more they become rarer in proportion.
+constexpr int64_t kAmple = 120 * kMiB;
 
 struct Need {
   int64_t base = 0;     // what it uses
@@ -44,6 +56,23 @@ int64_t Watermark(const Guest& guest) {
 int64_t Growth(const Guest& guest) {
   if (!guest.resident || !guest.resident_then) return 0;
   return std::max<int64_t>(0, *guest.resident - *guest.resident_then);
+}
+
+// Of `growth`, what is no page cache that merely passes through.
+int64_t LastingShare(const Guest& guest, int64_t growth) {
+  return static_cast<int64_t>(guest.lasting_share *
+                              static_cast<double>(growth));
+}
+
+int64_t Reserve(const Snapshot& snapshot) {
+  return std::min(kReserve, snapshot.settings.critical_guest_available);
+}
+
+// The part of the host's memory that is kept from guests at any price.
+int64_t HostKeep(const Snapshot& snapshot) {
+  return static_cast<int64_t>(
+      std::llround(static_cast<double>(snapshot.host_total) *
+                   snapshot.settings.critical_host_percent / 100));
 }
 
 int64_t Used(const Guest& guest) {
@@ -74,31 +103,33 @@ bool IsBlind(const Guest& guest) {
   return Visible(guest) - *guest.resident < kReserve;
 }
 
-Need NeedOf(const Guest& guest) {
+Need NeedOf(const Snapshot& snapshot, const Guest& guest) {
   Need need;
   need.most = guest.memory;
   if (!guest.has_sample) {
     // It is only watched. What it occupies grows where we can see it.
     const int64_t occupied = guest.resident.value_or(guest.memory);
     need.base = std::min(guest.memory, occupied);
-    need.reserve = std::min(kReserve, guest.memory - need.base);
+    need.reserve = std::min(Reserve(snapshot), guest.memory - need.base);
     return need;
   }
   const int64_t pinned = Pinned(guest);
   const int64_t cache = std::max<int64_t>(0, guest.caches - pinned);
-  need.base = Used(guest) + pinned + std::min(cache, kHotCache) +
-              2 * Watermark(guest) + Growth(guest);
+  const int64_t hot = std::max(std::min(cache, kHotCache), guest.settled_cache);
+  need.base = Used(guest) + pinned + hot + Watermark(guest) +
+              LastingShare(guest, Growth(guest));
   need.base = std::max(
       {need.base, guest.guaranteed, std::min(kLeastVisible, guest.memory / 2)});
   need.base = std::min(need.base, guest.memory);
-  need.reserve = std::min(kReserve, guest.memory - need.base);
+  const int64_t lead = LastingShare(
+      guest,
+      static_cast<int64_t>(kLeadSeconds * static_cast<double>(guest.surge)));
+  need.reserve = std::min(Reserve(snapshot) + lead, guest.memory - need.base);
   return need;
 }
 
 int64_t Budget(const Snapshot& snapshot) {
-  int64_t budget = snapshot.host_available -
-                   static_cast<int64_t>(std::llround(
-                       static_cast<double>(snapshot.host_total) * kHostKeep));
+  int64_t budget = snapshot.host_available - HostKeep(snapshot);
   for (const Guest& guest : snapshot.guests) {
     // A VM that cannot be looked at occupies at least what its guest says.
     budget += guest.resident.value_or(
@@ -180,7 +211,8 @@ Shares Share(const std::vector<Need>& needs, int64_t budget) {
 Shares SharesOf(const Snapshot& snapshot) {
   std::vector<Need> needs;
   needs.reserve(snapshot.guests.size());
-  for (const Guest& guest : snapshot.guests) needs.push_back(NeedOf(guest));
+  for (const Guest& guest : snapshot.guests)
+    needs.push_back(NeedOf(snapshot, guest));
   return Share(needs, Budget(snapshot));
 }
 
@@ -190,19 +222,34 @@ absl::Duration Time(int64_t amount, int64_t rate) {
                        static_cast<double>(std::max<int64_t>(1, rate)));
 }
 
+// How old a guest's sample may become. What a guest has freed shows in samples
+// only: the less there is beyond all needs, the sooner that matters.
+absl::Duration SampleInterval(const Snapshot& snapshot, const Guest& guest,
+                              int64_t level) {
+  const Settings& settings = snapshot.settings;
+  const absl::Duration longest =
+      std::clamp(settings.poll_interval *
+                     (static_cast<double>(level) / static_cast<double>(kAmple)),
+                 std::min(kShortInterval, settings.poll_interval),
+                 std::max(settings.poll_interval, settings.calm_interval));
+  if (guest.target == 0 || !IsBlind(guest)) return longest;
+  return std::min(
+      std::max(Time(Slack(guest), kBlindRate) * 0.5, kShortestInterval),
+      longest);
+}
+
 }  // namespace
 
 std::vector<bool> CommittedPolicy::DueSamples(const Snapshot& snapshot) const {
+  const int64_t level = SharesOf(snapshot).level;
   std::vector<bool> due(snapshot.guests.size(), false);
   for (size_t i = 0; i < due.size(); ++i) {
     const Guest& guest = snapshot.guests[i];
     if (!guest.has_sample) continue;
-    absl::Duration wait = snapshot.settings.poll_interval;
-    if (IsBlind(guest) && guest.target > 0) {
-      wait = std::clamp(Time(Slack(guest), kBurstRate) * 0.5,
-                        absl::Milliseconds(250), wait);
-    }
-    due[i] = guest.age >= wait || Growth(guest) > kGrowthToAsk;
+    const int64_t growth = Growth(guest);
+    const int64_t slack = Slack(guest) + growth;
+    due[i] = guest.age >= SampleInterval(snapshot, guest, level) ||
+             growth > std::max(kGrowthToAsk, slack / 4);
   }
   return due;
 }
@@ -210,9 +257,7 @@ std::vector<bool> CommittedPolicy::DueSamples(const Snapshot& snapshot) const {
 std::vector<Wish> CommittedPolicy::Decide(const Snapshot& snapshot) const {
   const Shares shares = SharesOf(snapshot);
   const bool is_host_short =
-      static_cast<double>(snapshot.host_available) <
-      static_cast<double>(snapshot.host_total) * kHostKeep +
-          static_cast<double>(kReserve);
+      snapshot.host_available < HostKeep(snapshot) + kReserve;
   std::vector<Wish> wishes(snapshot.guests.size());
   for (size_t i = 0; i < wishes.size(); ++i) {
     const Guest& guest = snapshot.guests[i];
@@ -241,8 +286,27 @@ std::vector<Wish> CommittedPolicy::Decide(const Snapshot& snapshot) const {
 }
 
 absl::Duration CommittedPolicy::UntilNextRound(const Snapshot& snapshot) const {
-  (void)snapshot;
-  return absl::Milliseconds(100);
+  const Settings& settings = snapshot.settings;
+  const int64_t level = SharesOf(snapshot).level;
+  absl::Duration wait = Time(snapshot.host_available - HostKeep(snapshot),
+                             snapshot.host_growth_rate) *
+                        0.5;
+  bool is_calm = snapshot.pressure == 0;
+  for (const Guest& guest : snapshot.guests) {
+    if (!guest.has_sample) {
+      is_calm = false;
+      continue;
+    }
+    wait = std::min(wait, SampleInterval(snapshot, guest, level) - guest.age);
+    // A guest with an empty balloon has all that could be given to it.
+    if (guest.target == 0) continue;
+    is_calm = false;
+    wait = std::min(wait, Time(Slack(guest), kBlindRate) * 0.5);
+  }
+  const absl::Duration longest =
+      is_calm ? std::max(settings.calm_interval, settings.poll_interval)
+              : settings.poll_interval;
+  return std::clamp(wait, settings.min_poll_interval, longest);
 }
 
 }  // namespace vmsilo::balloond

@@ -18,6 +18,7 @@ namespace vmsilo::balloond {
 // guest that is short and has touched all it has must be asked often.
 class CommittedPolicy final : public Policy {
  public:
+  bool WaitsForSamples() const override { return false; }
   std::vector<bool> DueSamples(const Snapshot& snapshot) const override;
   std::vector<Wish> Decide(const Snapshot& snapshot) const override;
   absl::Duration UntilNextRound(const Snapshot& snapshot) const override;

@@ -103,6 +103,9 @@ struct VmView {
 // One round: Begin(), then AddSample() for each VM that Begin() named (their
 // order does not matter; an error for one that gave no answer in time), then
 // Decide(). Rounds do not overlap. VMs may come and go between any two calls.
+//
+// Where WaitsForSamples() is false, Decide() follows upon Begin() at once, and
+// samples are added when they come, between rounds.
 class Controller {
  public:
   virtual ~Controller() = default;
@@ -114,6 +117,7 @@ class Controller {
 
   // The VMs to ask for a sample, in order; none is fine.
   virtual std::vector<VmId> Begin(const HostReading& host, absl::Time now) = 0;
+  virtual bool WaitsForSamples() const { return true; }
   virtual void AddSample(VmId vm, const absl::StatusOr<GuestSample>& sample,
                          absl::Time now) = 0;
   // The changes to ask for, in the order in which to ask: first those that

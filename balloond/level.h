@@ -18,6 +18,7 @@ namespace vmsilo::balloond {
 // yields is weighed by how much of what would be taken is there at all.
 class LevelPolicy final : public Policy {
  public:
+  bool WaitsForSamples() const override { return true; }
   std::vector<bool> DueSamples(const Snapshot& snapshot) const override;
   std::vector<Wish> Decide(const Snapshot& snapshot) const override;
   absl::Duration UntilNextRound(const Snapshot& snapshot) const override;

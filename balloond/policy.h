@@ -39,6 +39,13 @@ struct Snapshot {
     std::optional<int64_t> resident;
     // The fastest growth of late, bytes per second.
     int64_t growth_rate = 0;
+    // Its growth at this moment, as far as it shows outside.
+    int64_t surge = 0;
+    // The part of its growth that was not page cache, when it grew last.
+    double lasting_share = 1;
+    // Page cache that it goes on using, as far as can be told: what it had
+    // when it could have had more.
+    int64_t settled_cache = 0;
     // Whether more may be asked of it. Giving is always possible.
     bool can_inflate = false;
   };
@@ -63,6 +70,9 @@ class Policy {
  public:
   virtual ~Policy() = default;
 
+  // Whether a decision needs the samples that this round asked for. If not, it
+  // goes by what is known, and another round follows when they have come.
+  virtual bool WaitsForSamples() const = 0;
   // Which guests to ask for a sample now, by position in the snapshot.
   virtual std::vector<bool> DueSamples(const Snapshot& snapshot) const = 0;
   // One wish a guest.

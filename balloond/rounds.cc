@@ -155,6 +155,10 @@ void Rounds::Begin() {
     const auto it = vms_.find(id);
     if (it == vms_.end()) continue;
     Vm& vm = it->second;
+    if (!controller_->WaitsForSamples()) {
+      if (!vm.asked) Ask(id, &vm);
+      continue;
+    }
     named_.insert(id);
     if (!vm.asked) Ask(id, &vm);
     const std::optional<GuestSample> late =
@@ -189,6 +193,14 @@ void Rounds::OnAnswer(VmId id,
   vm.is_prompt = now - *vm.asked < deadline_;
   vm.asked.reset();
   if (!answer.ok()) observer_->OnSampleError(id, answer.status());
+  if (!controller_->WaitsForSamples()) {
+    controller_->AddSample(
+        id,
+        answer.ok() ? absl::StatusOr<GuestSample>(ToGuestSample(*answer, now))
+                    : answer.status(),
+        now);
+    return Schedule();
+  }
   if (named_.count(id) == 0) {
     if (answer.ok()) vm.late = ToGuestSample(*answer, now);
     return;

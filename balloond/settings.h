@@ -17,7 +17,7 @@ struct Settings {
   // The pressure, in percent, at which polling is fastest; 0 ignores it.
   double psi_ceiling = 50;
   // The share of the host's memory that is never handed to guests.
-  double critical_host_percent = 5;
+  double critical_host_percent = 2;
   // What a guest keeps available, if it is not too small for it.
   int64_t critical_guest_available = int64_t{400} << 20;
   // Further memory that a guest keeps, in proportion to its balloon.

@@ -66,6 +66,7 @@ class Driver {
   void BeginRound();
   // Whether the round has ended by it.
   bool ContinueRound();
+  void DeliverAnswers();
   void Carry(const std::vector<Resize>& resizes);
   void ReadHost();
   int IndexOf(VmId id) const;
@@ -188,22 +189,10 @@ void Driver::BeginRound() {
 }
 
 bool Driver::ContinueRound() {
-  bool is_complete = true;
-  for (Vm& vm : vms_) {
-    if (!vm.is_asked) continue;
-    if (vm.answer_at > now()) {
-      is_complete = false;
-      continue;
-    }
-    vm.is_asked = false;
-    controller_->AddSample(vm.id,
-                           vm.has_answer
-                               ? absl::StatusOr<GuestSample>(vm.answer)
-                               : absl::StatusOr<GuestSample>(
-                                     absl::UnavailableError("no statistics")),
-                           now());
+  DeliverAnswers();
+  for (const Vm& vm : vms_) {
+    if (vm.is_asked) return false;
   }
-  if (!is_complete) return false;
   is_in_round_ = false;
   ReadHost();
   Carry(controller_->Decide(reading_, now()));
@@ -221,7 +210,29 @@ void Driver::Carry(const std::vector<Resize>& resizes) {
   }
 }
 
+void Driver::DeliverAnswers() {
+  for (Vm& vm : vms_) {
+    if (!vm.is_asked || vm.answer_at > now()) continue;
+    vm.is_asked = false;
+    controller_->AddSample(vm.id,
+                           vm.has_answer
+                               ? absl::StatusOr<GuestSample>(vm.answer)
+                               : absl::StatusOr<GuestSample>(
+                                     absl::UnavailableError("no statistics")),
+                           now());
+  }
+}
+
 void Driver::Work() {
+  if (!controller_->WaitsForSamples()) {
+    DeliverAnswers();
+    if (controller_->NextRound() > now()) return;
+    BeginRound();
+    DeliverAnswers();
+    is_in_round_ = false;
+    Carry(controller_->Decide(reading_, now()));
+    return;
+  }
   if (is_in_round_ && !ContinueRound()) return;
   if (controller_->NextRound() > now()) return;
   BeginRound();
