@@ -415,10 +415,10 @@ inline constexpr int kMostCriticalHostPercent = 50;
 struct Balloond {
   bool enable = true;
   std::string log_level = "info";
-  std::string policy = "level";
+  std::string policy = "committed";
   absl::Duration poll_interval = absl::Seconds(2);
   absl::Duration calm_interval = absl::Seconds(10);
-  double critical_host_percent = 5;
+  double critical_host_percent = 2;
   Bytes critical_guest_available = MiB(400);
   Bytes guest_available_bias = MiB(300);
   absl::Duration min_poll_interval = absl::Milliseconds(100);
