@@ -47,6 +47,7 @@ class Guest {
   // Host memory behind it.
   double resident() const { return resident_; }
   double watermark() const { return watermark_; }
+  bool is_frozen() const { return is_frozen_; }
 
   // Of the last step: memory that was wanted and could not be had; the share
   // of the hot cache that is not there.

@@ -18,11 +18,12 @@ constexpr double kGuestFloor = 100;
 // A balloon that turns after less is only trembling.
 constexpr double kTurn = 4;
 
+// And could be helped by its balloon.
 bool IsShort(const Guest& guest, const Demand& demand) {
-  return guest.balloon() > 1 &&
-         guest.free() - guest.watermark() / 2 +
-                 std::max(0.0, guest.cache() - demand.hot) <
-             kGuestFloor;
+  const double headroom = guest.free() - guest.watermark() / 2 +
+                          std::max(0.0, guest.cache() - demand.hot);
+  return !guest.is_frozen() && headroom < kGuestFloor &&
+         headroom + guest.balloon() >= kGuestFloor;
 }
 
 }  // namespace

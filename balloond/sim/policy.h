@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -22,10 +23,22 @@ struct PolicyContext {
   const World* world = nullptr;
 };
 
+// A controller whose guests report by themselves: what it asks for is not all
+// that it costs.
+class SelfReporting {
+ public:
+  virtual ~SelfReporting() = default;
+  // So far.
+  virtual int64_t reports() const = 0;
+};
+
 struct Policy {
   std::string name;
   std::string summary;
   std::function<std::unique_ptr<Controller>(const PolicyContext&)> make;
+  // Belongs to it: guests report free pages to the host, whatever else is
+  // chosen.
+  bool needs_free_page_reporting = false;
 };
 
 }  // namespace vmsilo::balloond::sim

@@ -16,10 +16,14 @@
 #include "balloond/sim/policies.h"
 #include "balloond/sim/policy.h"
 #include "balloond/sim/report.h"
+#include "balloond/sim/result.h"
 #include "balloond/sim/run.h"
+#include "balloond/sim/samples.h"
 #include "balloond/sim/scenarios.h"
 #include "balloond/sim/suite.h"
+#include "balloond/sim/table.h"
 #include "balloond/sim/trace.h"
+#include "balloond/sim/world.h"
 #include "common/bytes.h"
 #include "common/decimal.h"
 #include "common/exit_codes.h"
@@ -152,6 +156,32 @@ Option AmountOption(std::string name, std::string help, double* target) {
           }};
 }
 
+// With the memory that was asked for, instead of the least.
+absl::Status RunOnce(const Flags& flags, const std::vector<Policy>& policies,
+                     const std::vector<Workload>& workloads,
+                     const RunOptions& options) {
+  const bool writes_samples = !flags.samples.empty();
+  if (writes_samples && policies.size() * workloads.size() != 1) {
+    return Usage("--samples needs one policy and one scenario");
+  }
+  std::string samples = SampleHeading();
+  Table table = RunTable();
+  for (const Policy& policy : policies) {
+    for (const Workload& workload : workloads) {
+      const RunResult result = Simulate(
+          workload.timeline, policy, options,
+          writes_samples
+              ? [&](const World& world) { samples += SampleLines(world); }
+              : Watcher());
+      AddRun(policy.name, workload.timeline.trace().name, result, &table);
+    }
+  }
+  if (writes_samples) {
+    VMSILO_RETURN_IF_ERROR(WriteFileAtomically(flags.samples, samples, 0644));
+  }
+  return WriteAll(STDOUT_FILENO, table.Text());
+}
+
 absl::Status RunAll(const Flags& flags) {
   VMSILO_ASSIGN_OR_RETURN(const std::vector<Policy> policies,
                           ChosenPolicies(flags.policies));
@@ -167,6 +197,10 @@ absl::Status RunAll(const Flags& flags) {
   }
   RunOptions options = flags.run;
   options.world.guest.deflates_on_oom = !flags.keeps_balloon_on_oom;
+  if (flags.memory > 0) {
+    options.world.host.memory = flags.memory;
+    return RunOnce(flags, policies, workloads, options);
+  }
   std::vector<PolicyScores> results;
   for (const Policy& policy : policies) {
     PolicyScores result = {.policy = policy.name};
@@ -212,6 +246,14 @@ Program MakeProgram(Flags* flags) {
                         "The random desks; those above 10 need --final",
                         &flags->seeds),
            SwitchOption("final", "Open the sealed desks", &flags->is_final),
+           AmountOption("memory",
+                        "Run once with this host instead of looking for the "
+                        "least",
+                        &flags->memory),
+           StringOption("samples", "FILE",
+                        "With --memory: write every step there, as "
+                        "comma-separated values",
+                        &flags->samples, Completion::kFile),
            SwitchOption("details", "A line for each policy and workload, too",
                         &flags->has_details),
            DurationOption("lag", "Statistics arrive so late", &flags->run.lag),

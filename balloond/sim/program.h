@@ -17,6 +17,8 @@ struct Flags {
   bool has_details = false;
   bool has_fine_steps = false;
   bool keeps_balloon_on_oom = false;
+  double memory = 0;  // MiB; 0 looks for the least
+  std::string samples;
   RunOptions run;
 };
 

@@ -6,7 +6,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "balloond/sim/criterion.h"
+#include "balloond/sim/result.h"
 #include "balloond/sim/suite.h"
 #include "balloond/sim/table.h"
 
@@ -88,32 +88,62 @@ Table WorkloadTable(const std::vector<Score>& scores) {
   return table;
 }
 
+namespace {
+
+// What a run was like.
+std::vector<std::string> RunHeadings() {
+  return {"msg",           "travel",       "reversals",  "amplitude",
+          "guest press %", "host press %", "deflations", "kills",
+          "OOMs",          "exempt",       "reads/s"};
+}
+
+std::vector<std::string> RunCells(const RunResult& run) {
+  return {Whole(run.messages_per_minute()),
+          absl::StrFormat("%.2f", run.travel_gib_per_minute()),
+          absl::StrFormat("%.1f", run.reversals_per_minute()),
+          Whole(run.amplitude),
+          absl::StrFormat("%.2f", 100 * run.guest_pressure_time / run.up_time),
+          absl::StrFormat("%.2f", 100 * run.host_pressure_time / run.run_time),
+          absl::StrCat(run.oom_deflations),
+          absl::StrCat(run.kills),
+          absl::StrCat(run.host_ooms),
+          absl::StrCat(run.exempt_deaths),
+          absl::StrFormat("%.1f",
+                          static_cast<double>(run.host_reads) / run.run_time)};
+}
+
+std::vector<std::string> Joined(std::vector<std::string> first,
+                                const std::vector<std::string>& second) {
+  first.insert(first.end(), second.begin(), second.end());
+  return first;
+}
+
+}  // namespace
+
 Table DetailTable(const std::vector<PolicyScores>& results) {
-  Table table({"policy", "workload", "least MiB", "efficiency", "tolerant",
-               "msg busy", "msg calm", "travel", "reversals", "guest press %",
-               "host press %", "deflations", "kills", "OOMs", "reads/s"});
+  Table table(Joined(
+      {"policy", "workload", "least MiB", "efficiency", "tolerant", "msg calm"},
+      RunHeadings()));
   for (const PolicyScores& result : results) {
     for (const Score& score : result.scores) {
-      const RunResult& busy = score.busy;
-      table.AddRow(
+      table.AddRow(Joined(
           {result.policy, score.workload,
            score.strict.has_value() ? Whole(*score.strict) : "–",
            Precise(score.efficiency()), Precise(score.tolerant_efficiency()),
-           Whole(busy.messages_per_minute()),
-           Whole(score.calm.messages_per_minute()),
-           absl::StrFormat("%.2f", busy.travel_gib_per_minute()),
-           absl::StrFormat("%.1f", busy.reversals_per_minute()),
-           absl::StrFormat("%.2f",
-                           100 * busy.guest_pressure_time / busy.up_time),
-           absl::StrFormat("%.2f",
-                           100 * busy.host_pressure_time / busy.run_time),
-           absl::StrCat(busy.oom_deflations), absl::StrCat(busy.kills),
-           absl::StrCat(busy.host_ooms),
-           absl::StrFormat(
-               "%.1f", static_cast<double>(busy.host_reads) / busy.run_time)});
+           Whole(score.calm.messages_per_minute())},
+          RunCells(score.busy)));
     }
   }
   return table;
+}
+
+Table RunTable() {
+  return Table(Joined({"policy", "workload"}, RunHeadings()));
+}
+
+void AddRun(const std::string& policy, const std::string& workload,
+            const RunResult& run, Table* table) {
+  table->AddRow(Joined({policy, workload}, RunCells(run)));
 }
 
 }  // namespace vmsilo::balloond::sim

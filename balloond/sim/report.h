@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "balloond/sim/result.h"
 #include "balloond/sim/suite.h"
 #include "balloond/sim/table.h"
 
@@ -25,5 +26,10 @@ Table WorkloadTable(const std::vector<Score>& scores);
 
 // A line for each policy and workload: all figures.
 Table DetailTable(const std::vector<PolicyScores>& results);
+
+// A line for each run.
+Table RunTable();
+void AddRun(const std::string& policy, const std::string& workload,
+            const RunResult& run, Table* table);
 
 }  // namespace vmsilo::balloond::sim

@@ -25,6 +25,12 @@ namespace {
 constexpr absl::Duration kDeadline = absl::Seconds(1);
 constexpr double kTriggerWindow = 0.5;
 
+WorldOptions WorldOptionsOf(const Policy& policy, const RunOptions& options) {
+  WorldOptions world = options.world;
+  world.guest.reports_free_pages |= policy.needs_free_page_reporting;
+  return world;
+}
+
 // Plays the daemon: between a controller, which sees what a daemon sees, and
 // the world.
 class Driver {
@@ -33,7 +39,7 @@ class Driver {
          const RunOptions& options)
       : options_(options),
         policy_(policy),
-        world_(timeline, options.world),
+        world_(timeline, WorldOptionsOf(policy, options)),
         // As the daemon sets it: half of the pressure at which it is to be
         // fastest.
         trigger_(kTriggerWindow * options.settings.psi_ceiling / 200,
@@ -41,7 +47,7 @@ class Driver {
         observer_(timeline, &result_),
         vms_(timeline.vms()) {}
 
-  RunResult Run(std::vector<Snapshot>* snapshots);
+  RunResult Run(const Watcher& watcher);
 
  private:
   struct Vm {
@@ -60,6 +66,8 @@ class Driver {
            absl::Microseconds(world_.timeline().step_usec() * world_.step());
   }
   void StartAndStopDaemon();
+  // Of a controller that is about to go.
+  void CountReports();
   void TellOfVms();
   void RenewSamples();
   void Work();
@@ -101,6 +109,7 @@ void Driver::StartAndStopDaemon() {
   }
   if (is_down == (controller_ == nullptr)) return;
   is_in_round_ = false;
+  CountReports();
   if (is_down) {
     controller_ = nullptr;
   } else {
@@ -109,6 +118,13 @@ void Driver::StartAndStopDaemon() {
   }
   for (Vm& vm : vms_) vm.is_known = false;
   reading_ = {};
+}
+
+void Driver::CountReports() {
+  if (const auto* reporting =
+          dynamic_cast<const SelfReporting*>(controller_.get())) {
+    result_.samples += reporting->reports();
+  }
 }
 
 void Driver::TellOfVms() {
@@ -252,7 +268,7 @@ bool Driver::IsHopeless() const {
              criterion.pressure * duration * world_.vms() + 1e-9;
 }
 
-RunResult Driver::Run(std::vector<Snapshot>* snapshots) {
+RunResult Driver::Run(const Watcher& watcher) {
   const Timeline& timeline = world_.timeline();
   for (int step = 0; step < timeline.steps(); ++step) {
     world_.StartAndStop();
@@ -267,27 +283,19 @@ RunResult Driver::Run(std::vector<Snapshot>* snapshots) {
     }
     world_.Step();
     observer_.Observe(world_);
+    if (watcher) watcher(world_);
     if (IsHopeless()) break;
-    if (snapshots == nullptr) continue;
-    Snapshot snapshot = {.time = world_.time(),
-                         .host_free = world_.host().free()};
-    for (int vm = 0; vm < world_.vms(); ++vm) {
-      const Demand& demand = timeline.at(step, vm);
-      snapshot.balloons.push_back(world_.guest(vm).balloon());
-      snapshot.used.push_back(demand.anon + demand.hot);
-    }
-    snapshots->push_back(snapshot);
   }
   observer_.Finish(world_);
+  CountReports();
   return result_;
 }
 
 }  // namespace
 
 RunResult Simulate(const Timeline& timeline, const Policy& policy,
-                   const RunOptions& options,
-                   std::vector<Snapshot>* snapshots) {
-  return Driver(timeline, policy, options).Run(snapshots);
+                   const RunOptions& options, const Watcher& watcher) {
+  return Driver(timeline, policy, options).Run(watcher);
 }
 
 }  // namespace vmsilo::balloond::sim

@@ -1,6 +1,6 @@
 #pragma once
 
-#include <vector>
+#include <functional>
 
 #include "absl/time/time.h"
 #include "balloond/settings.h"
@@ -25,17 +25,11 @@ struct RunOptions {
   const Criterion* stop_at_harm = nullptr;
 };
 
-// A look at the world after a step, for plots.
-struct Snapshot {
-  double time = 0;
-  double host_free = 0;
-  std::vector<double> balloons;
-  std::vector<double> used;  // what programs and hot page cache want
-};
+// Is shown the world after every step.
+using Watcher = std::function<void(const World& world)>;
 
 // Lets one policy run one timeline.
 RunResult Simulate(const Timeline& timeline, const Policy& policy,
-                   const RunOptions& options,
-                   std::vector<Snapshot>* snapshots = nullptr);
+                   const RunOptions& options, const Watcher& watcher = nullptr);
 
 }  // namespace vmsilo::balloond::sim

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <cstdlib>
 
+#include "absl/time/time.h"
 #include "balloond/controller.h"
 
 namespace vmsilo::balloond::sim {
@@ -12,6 +13,11 @@ namespace {
 constexpr int64_t kMiB = int64_t{1} << 20;
 // How far the other side may be pushed below its critical amount.
 constexpr int64_t kSlack = 10 * kMiB;
+
+// Of the prototype.
+constexpr absl::Duration kCalmInterval = absl::Seconds(2);
+constexpr absl::Duration kFastInterval = absl::Milliseconds(250);
+constexpr double kFastest = 20;  // percent of pressure
 
 }  // namespace
 
@@ -55,14 +61,24 @@ int64_t BalanceAvailable::Change(const GuestSample& sample,
 void ChromeOs::Judge(const HostReading& host) {
   const auto host_critical = static_cast<int64_t>(
       static_cast<double>(host.total) * constants_.critical_host_percent / 100);
+  int64_t host_available = host.available;
   for (Vm& vm : vms()) {
     if (!vm.is_fresh) continue;
     BalanceAvailable& balance =
         balances_.try_emplace(vm.id, constants_.critical_guest, constants_.bias)
             .first->second;
-    const int64_t change =
-        balance.Change(*vm.sample, host.available, host_critical);
+    int64_t change = balance.Change(*vm.sample, host_available, host_critical);
+    if (constants_.is_prototype) {
+      const int64_t most =
+          vm.sample->available.value_or(0) - constants_.critical_guest;
+      change = std::min(change, std::max<int64_t>(0, most));
+      host_available += change;
+    }
     if (change != 0) Set(vm, vm.sample->balloon + change);
+  }
+  if (constants_.is_prototype) {
+    set_interval(kCalmInterval - (kCalmInterval - kFastInterval) *
+                                     std::min(1.0, host.pressure / kFastest));
   }
 }
 

@@ -42,6 +42,11 @@ class ChromeOs : public Rival {
     double critical_host_percent = 5.2;
     int64_t critical_guest = int64_t{400} << 20;
     int64_t bias = 0;  // 48 MiB for its Android VM, nothing for others
+    // As vmsilo's prototype seems to have had it: each VM is judged by what
+    // the ones before it leave of the host, no guest is taken more than it has
+    // available above its critical amount, and under pressure rounds come
+    // faster.
+    bool is_prototype = false;
   };
   explicit ChromeOs(const Constants& constants)
       : Rival(constants.interval), constants_(constants) {}

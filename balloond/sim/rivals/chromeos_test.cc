@@ -162,5 +162,55 @@ TEST_F(ChromeOsTest, ForgetsWhoHasGone) {
   EXPECT_FALSE(policy_.View(3).has_value());
 }
 
+std::vector<int64_t> PrototypeChanges(std::vector<Vector> guests,
+                                      int64_t host_available) {
+  const absl::Time now = absl::UnixEpoch() + absl::Hours(1);
+  // Of 16 GiB, as much as to make 852 MiB of them.
+  ChromeOs policy(
+      {.critical_host_percent = 5.2001953125, .is_prototype = true});
+  const HostReading host = {.total = 16384 * kMiB, .available = host_available};
+  for (VmId vm = 0; vm < guests.size(); ++vm) {
+    policy.AddVm(vm, {.name = guests[vm].name, .memory = kTotal}, now);
+  }
+  for (const VmId vm : policy.Begin(host, now)) {
+    GuestSample sample = SampleOf(guests[vm]);
+    sample.available = guests[vm].free * kMiB + guests[vm].caches * kMiB / 2;
+    policy.AddSample(vm, sample, now);
+  }
+  std::vector<int64_t> changes(guests.size());
+  for (const Resize& resize : policy.Decide(host, now)) {
+    changes[resize.vm] =
+        (resize.balloon - guests[resize.vm].balloon * kMiB) / kMiB;
+  }
+  return changes;
+}
+
+// Worked out in the analysis of it: the order matters.
+TEST(PrototypeTest, EachVmIsJudgedByWhatTheOthersLeave) {
+  const Vector rich = {"", 3400, 0, 0, 0, 0};
+  const Vector middle = {"", 1400, 0, 1000, 0, 0};
+  const Vector poor = {"", 600, 0, 2000, 0, 0};
+  EXPECT_THAT(PrototypeChanges({rich, middle, poor}, 852 * kMiB),
+              ElementsAre(1500, -250, -525));
+  EXPECT_THAT(PrototypeChanges({poor, middle, rich}, 852 * kMiB),
+              ElementsAre(100, 450, 1225));
+}
+
+TEST(PrototypeTest, TakesNothingThatIsNotAvailable) {
+  // Free and caches would have it give half of 1400 MiB.
+  EXPECT_THAT(PrototypeChanges({{"", 300, 1500, 0, 0, 0}}, 852 * kMiB),
+              ElementsAre(650));
+}
+
+TEST(PrototypeTest, PressureBringsTheNextRoundForward) {
+  const absl::Time now = absl::UnixEpoch() + absl::Hours(1);
+  ChromeOs policy({.is_prototype = true});
+  policy.AddVm(1, {.name = "a", .memory = kTotal}, now);
+  HostReading host = {.total = 1 << 30, .pressure = 10};
+  (void)policy.Begin(host, now);
+  (void)policy.Decide(host, now);
+  EXPECT_EQ(policy.NextRound(), now + absl::Milliseconds(1125));
+}
+
 }  // namespace
 }  // namespace vmsilo::balloond::sim

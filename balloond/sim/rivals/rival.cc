@@ -61,7 +61,7 @@ void Rival::RemoveVm(VmId id, absl::Time /*now*/) {
 
 std::vector<VmId> Rival::Begin(const HostReading& host, absl::Time now) {
   begun_ = now;
-  next_round_ = now + interval_;
+  next_round_ = absl::InfiniteFuture();  // until this one is over
   std::vector<VmId> asked;
   for (Vm& vm : vms_) {
     vm.is_fresh = false;
@@ -99,7 +99,7 @@ std::vector<Resize> Rival::Decide(const HostReading& host, absl::Time /*now*/) {
         const Vm* vm = Find(resize.vm);
         return vm->sample.has_value() && resize.balloon > vm->sample->balloon;
       });
-  next_round_ = begun_ + interval_;
+  if (next_round_ == absl::InfiniteFuture()) next_round_ = begun_ + interval_;
   return std::move(resizes_);
 }
 

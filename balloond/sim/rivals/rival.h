@@ -56,7 +56,10 @@ class Rival : public Controller {
   // Adds the change to what Decide() returns, unless it is none. No target
   // is below nothing, or more than the VM has.
   void Set(Vm& vm, int64_t balloon);
+  // From the beginning of this round.
   void set_interval(absl::Duration interval) { interval_ = interval; }
+  // The next round comes at once.
+  void HasteNextRound() { next_round_ = absl::InfinitePast(); }
   virtual void Judge(const HostReading& host) = 0;
   // A VM is here, or has gone.
   virtual void Appeared(const Vm& /*vm*/) {}
