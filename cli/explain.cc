@@ -261,7 +261,8 @@ absl::Status ExplainSilence(absl::string_view silo, const absl::Status& error,
 }
 
 absl::Status ExplainError(absl::string_view silo, absl::string_view command,
-                          const command::Error& error) {
+                          const command::Error& error,
+                          const std::optional<UnitState>& vm_unit) {
   absl::string_view message = error.message;
   // Agents name the command as we do; once is enough.
   const std::string named = absl::StrCat(Quoted(command), ": ");
@@ -295,6 +296,9 @@ absl::Status ExplainError(absl::string_view silo, absl::string_view command,
       return absl::DeadlineExceededError(
           absl::StrCat(Silo(silo), " gave up waiting", detail));
     case ErrorCode::kVmUnreachable:
+      if (vm_unit) {
+        return ExplainSilence(silo, absl::UnavailableError(text), vm_unit);
+      }
       return absl::UnavailableError(absl::StrCat(Silo(silo), " is not running",
                                                  detail, "; ", Logs(silo)));
     case ErrorCode::kAgentUnreachable:

@@ -59,8 +59,11 @@ absl::Status ExplainSilence(absl::string_view silo, const absl::Status& error,
                             const std::optional<UnitState>& vm_unit);
 
 // The error that the guest's agent or the host's proxy answered with. `command`
-// is argv[0].
-absl::Status ExplainError(absl::string_view silo, absl::string_view command,
-                          const command::Error& error);
+// is argv[0]. The proxy cannot tell a machine that is not there from one
+// without a driver for vsock, such as one that boots: `vm_unit` does.
+absl::Status ExplainError(
+    absl::string_view silo, absl::string_view command,
+    const command::Error& error,
+    const std::optional<UnitState>& vm_unit = std::nullopt);
 
 }  // namespace vmsilo::cli

@@ -214,6 +214,21 @@ TEST(ExplainErrorTest, HasANextStepForEachCode) {
   EXPECT_THAT(explain(static_cast<ErrorCode>(999)), HasSubstr("because"));
 }
 
+TEST(ExplainErrorTest, AMachineThatCannotBeReachedMayRun) {
+  const command::Error error = command::MakeError(
+      ErrorCode::kVmUnreachable,
+      "the VM cannot be reached: connect vsock:7:5000: No such device");
+  const auto explain = [&](const std::optional<UnitState>& vm_unit) {
+    return std::string(ExplainError("work", "ls", error, vm_unit).message());
+  };
+  EXPECT_THAT(explain(std::nullopt),
+              AllOf(HasSubstr("is not running"), HasSubstr("No such device")));
+  EXPECT_THAT(explain(Unit("active")),
+              AllOf(HasSubstr("runs, but its agent did not answer"),
+                    HasSubstr("No such device")));
+  EXPECT_THAT(explain(Unit("failed", "signal")), HasSubstr("did not start"));
+}
+
 TEST(ExplainErrorTest, SaysTheCommandAndTheQuotesOnce) {
   EXPECT_EQ(ExplainError("work", "/etc/passwd",
                          command::MakeError(ErrorCode::kNotExecutable,

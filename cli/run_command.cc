@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -129,17 +130,24 @@ absl::Status Explain(const std::string& silo, const std::string& command,
     return ExitWith(command::ExitStatus(*end.outcome));
   }
   if (end.signal) return ExitWith(128 + *end.signal);
+  const auto ask_for_vm = [&]() -> std::optional<UnitState> {
+    if (!flags.socket.empty()) return std::nullopt;
+    const std::unique_ptr<ServiceManager> manager = TryConnectServiceManager();
+    return AskFor(manager.get(), layout::VmUnit(silo));
+  };
   if (end.outcome) {
+    const auto& error = std::get<command::Error>(*end.outcome);
+    const bool is_unreachable =
+        error.code == static_cast<uint16_t>(command::ErrorCode::kVmUnreachable);
     return WithExitCode(
-        ExplainError(silo, command, std::get<command::Error>(*end.outcome)),
+        ExplainError(silo, command, error,
+                     is_unreachable ? ask_for_vm() : std::nullopt),
         command::ExitStatus(*end.outcome));
   }
   if (end.has_hello || !flags.socket.empty()) {
     return Ours(named);
   }
-  const std::unique_ptr<ServiceManager> manager = TryConnectServiceManager();
-  return Ours(ExplainSilence(silo, end.status,
-                             AskFor(manager.get(), layout::VmUnit(silo))));
+  return Ours(ExplainSilence(silo, end.status, ask_for_vm()));
 }
 
 }  // namespace
