@@ -36,6 +36,12 @@ namespace {
 // node_exporter is asked every 15 s by default.
 constexpr absl::Duration kMetricsInterval = absl::Seconds(10);
 
+// Between looks for silos that no event has told of.
+constexpr absl::Duration kLookInterval = absl::Seconds(30);
+
+// The first sample of a guest may be one from its boot.
+constexpr int64_t kOnceRounds = 2;
+
 // A part of the stall that a trigger fires at: the rest may have been counted
 // by a look in the meantime.
 constexpr int kTrueEventDivisor = 10;
@@ -163,7 +169,25 @@ void Daemon::OnRound(const HostReading& host) {
   }
   if (socket_) socket_->Publish();
   WriteMetrics();
-  if (options_.rounds > 0 && ended_rounds_ >= options_.rounds) loop_->Quit();
+  CheckDiscovery();
+  if (options_.is_once &&
+      (ended_rounds_ >= kOnceRounds || fleet_->silos().empty())) {
+    loop_->Quit();
+  }
+}
+
+void Daemon::CheckDiscovery() {
+  if (discovery_ == nullptr) return;
+  const absl::Status& status = discovery_->status();
+  if (!status.ok() && !has_told_discovery_) {
+    LOG(WARNING) << "not all silos may be seen: " << status.message()
+                 << ", looking again every few seconds";
+  }
+  has_told_discovery_ = !status.ok();
+  const absl::Time now = clock_->Now();
+  if (now - looked_for_silos_ < kLookInterval) return;
+  looked_for_silos_ = now;
+  discovery_->Rescan();
 }
 
 void Daemon::WriteMetrics() {

@@ -21,6 +21,7 @@
 #include "common/clock.h"
 #include "common/event_loop.h"
 #include "common/unique_fd.h"
+#include "hypervisor/discovery.h"
 
 namespace vmsilo::balloond {
 
@@ -34,8 +35,8 @@ class Daemon final : private Rounds::Observer, private ControlSocket::Handler {
     bool is_dry_run = false;
     // Empty: none.
     std::string metrics_file;
-    // End after so many rounds; 0 for never.
-    int rounds = 0;
+    // End when each silo has been looked at twice.
+    bool is_once = false;
   };
   // What was opened before the program gave its rights up.
   struct Resources {
@@ -44,7 +45,7 @@ class Daemon final : private Rounds::Observer, private ControlSocket::Handler {
     std::optional<PressureTrigger> trigger;
     UniqueFd listener;  // may be none
     std::optional<uid_t> owner;
-    UniqueFd run_dir;
+    std::string run_dir;
     std::string wishes;
     Fleet::Roots roots;
     Fleet::MakeClient make_client;
@@ -57,6 +58,10 @@ class Daemon final : private Rounds::Observer, private ControlSocket::Handler {
   absl::Status Start();
 
   Fleet& fleet() { return *fleet_; }
+
+  // What finds the silos, which is asked to look again now and then: an event
+  // is a hint, the directory is the truth. Borrowed.
+  void Watch(hypervisor::Discovery* discovery) { discovery_ = discovery; }
 
  private:
   void OnHostError(const absl::Status& status) override;
@@ -73,6 +78,7 @@ class Daemon final : private Rounds::Observer, private ControlSocket::Handler {
   int64_t Critical() const;
   int64_t Exposure() const;
   void WriteMetrics();
+  void CheckDiscovery();
 
   EventLoop* loop_;
   const Clock* clock_;
@@ -85,6 +91,9 @@ class Daemon final : private Rounds::Observer, private ControlSocket::Handler {
   std::optional<Fleet> fleet_;
   std::optional<ControlSocket> socket_;
 
+  hypervisor::Discovery* discovery_ = nullptr;
+  absl::Time looked_for_silos_ = absl::InfinitePast();
+  bool has_told_discovery_ = false;
   HostReading last_host_;
   Counters counters_;
   int64_t ended_rounds_ = 0;

@@ -1,6 +1,5 @@
 #include "balloond/daemon.h"
 
-#include <fcntl.h>
 #include <unistd.h>
 
 #include <functional>
@@ -71,16 +70,13 @@ class DaemonTest : public testing::Test {
     ASSERT_THAT(host, IsOk());
     absl::StatusOr<UniqueFd> listener = ListenUnix(socket_, 0600);
     ASSERT_THAT(listener, IsOk());
-    absl::StatusOr<UniqueFd> run_dir =
-        Open(run_.path(), O_RDONLY | O_DIRECTORY);
-    ASSERT_THAT(run_dir, IsOk());
     daemon_ = std::make_unique<Daemon>(
         loop_.get(), &clock_, std::move(options),
         Daemon::Resources{
             .controller = std::move(controller),
             .host = *std::move(host),
             .listener = *std::move(listener),
-            .run_dir = *std::move(run_dir),
+            .run_dir = run_.path(),
             .wishes = run_.Path("wishes.json"),
             .roots = {.proc = proc_.path(), .cgroup = proc_.path()},
             .make_client = [this](const Found& found,
@@ -228,10 +224,17 @@ TEST_F(DaemonTest, LivesWithoutAPlaceForMetrics) {
   AfterRounds(2);
 }
 
-TEST_F(DaemonTest, EndsAfterAsManyRoundsAsItIsTold) {
-  Start({.rounds = 2});
+TEST_F(DaemonTest, EndsAfterTwoLooksAtEachGuestIfThatIsAll) {
+  Start({.is_once = true});
+  Add("work");
   EXPECT_THAT(loop_->Run(), IsOk());
   EXPECT_EQ(controller_->rounds(), 2);
+}
+
+TEST_F(DaemonTest, EndsAtOnceIfThereIsNobodyToLookAt) {
+  Start({.is_once = true});
+  EXPECT_THAT(loop_->Run(), IsOk());
+  EXPECT_EQ(controller_->rounds(), 1);
 }
 
 TEST_F(DaemonTest, ADryRunSendsNothing) {

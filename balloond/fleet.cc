@@ -66,12 +66,14 @@ absl::StatusOr<std::string> CgroupOfUnit(absl::string_view cgroup,
 
 }  // namespace
 
-absl::StatusOr<balloon::VmFile> ReadVmFile(int run_dir,
+absl::StatusOr<balloon::VmFile> ReadVmFile(const std::string& run_dir,
                                            const std::string& name) {
+  VMSILO_ASSIGN_OR_RETURN(const UniqueFd directory,
+                          Open(run_dir, O_PATH | O_DIRECTORY));
   const std::string path = absl::StrCat(name, "/", layout::kBalloonFileName);
   VMSILO_ASSIGN_OR_RETURN(
       const UniqueFd fd,
-      OpenBeneath(run_dir, path, O_RDONLY | O_NONBLOCK | O_NOCTTY));
+      OpenBeneath(directory.get(), path, O_RDONLY | O_NONBLOCK | O_NOCTTY));
   struct stat info = {};
   if (fstat(fd.get(), &info) != 0) return ErrnoStatus("stat");
   // Whoever can write it decides over all the silo's memory.
@@ -88,7 +90,7 @@ absl::StatusOr<balloon::VmFile> ReadVmFile(int run_dir,
   return file;
 }
 
-Fleet::Fleet(Rounds* rounds, Host* host, Journal* journal, UniqueFd run_dir,
+Fleet::Fleet(Rounds* rounds, Host* host, Journal* journal, std::string run_dir,
              std::string wishes, Roots roots, MakeClient make_client)
     : rounds_(rounds),
       host_(host),
@@ -149,7 +151,7 @@ void Fleet::Apply(const File& file, Silo* silo) {
 }
 
 void Fleet::Consider(const std::string& name, const std::string& replaced) {
-  const File file = ReadVmFile(run_dir_.get(), name);
+  const File file = ReadVmFile(run_dir_, name);
   const Found* chosen = Choose(name, file);
   const auto it = silos_.find(name);
   if (it != silos_.end()) {

@@ -17,7 +17,6 @@
 #include "balloond/host.h"
 #include "balloond/journal.h"
 #include "balloond/rounds.h"
-#include "common/unique_fd.h"
 #include "config/config.h"
 #include "hypervisor/client.h"
 
@@ -36,7 +35,7 @@ struct Found {
 // run directory. NotFound if there is none, FailedPrecondition if somebody
 // else than root and this process's user could have written it,
 // InvalidArgument for what is in it.
-absl::StatusOr<balloon::VmFile> ReadVmFile(int run_dir,
+absl::StatusOr<balloon::VmFile> ReadVmFile(const std::string& run_dir,
                                            const std::string& name);
 
 // The silos that there are, and what is known of each besides what its guest
@@ -66,7 +65,7 @@ class Fleet {
 
   // All pointers are borrowed. `run_dir` is where the silos' directories are,
   // `wishes` where people's wishes are kept for a successor.
-  Fleet(Rounds* rounds, Host* host, Journal* journal, UniqueFd run_dir,
+  Fleet(Rounds* rounds, Host* host, Journal* journal, std::string run_dir,
         std::string wishes, Roots roots, MakeClient make_client);
   Fleet(const Fleet&) = delete;
   Fleet& operator=(const Fleet&) = delete;
@@ -113,7 +112,7 @@ class Fleet {
   Rounds* rounds_;
   Host* host_;
   Journal* journal_;
-  UniqueFd run_dir_;
+  std::string run_dir_;
   std::string wishes_path_;
   Roots roots_;
   MakeClient make_client_;

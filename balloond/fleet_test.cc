@@ -1,6 +1,5 @@
 #include "balloond/fleet.h"
 
-#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -56,18 +55,11 @@ balloon::VmFile FileOf(uint64_t guaranteed_mib) {
           .guaranteed = MiB(guaranteed_mib)};
 }
 
-UniqueFd OpenDirectory(const std::string& path) {
-  absl::StatusOr<UniqueFd> fd = Open(path, O_RDONLY | O_DIRECTORY);
-  EXPECT_THAT(fd, IsOk());
-  return fd.ok() ? *std::move(fd) : UniqueFd();
-}
-
 TEST(ReadVmFileTest, ReadsWhatRootHasWritten) {
   const TempDir dir;
   dir.Write("work/balloon.json", balloon::PrintVmFile(FileOf(512)));
-  const UniqueFd fd = OpenDirectory(dir.path());
-  EXPECT_THAT(ReadVmFile(fd.get(), "work"), IsOkAndHolds(FileOf(512)));
-  EXPECT_THAT(ReadVmFile(fd.get(), "other"),
+  EXPECT_THAT(ReadVmFile(dir.path(), "work"), IsOkAndHolds(FileOf(512)));
+  EXPECT_THAT(ReadVmFile(dir.path(), "other"),
               StatusIs(absl::StatusCode::kNotFound));
 }
 
@@ -75,10 +67,9 @@ TEST(ReadVmFileTest, BelievesNobodyElse) {
   const TempDir dir;
   const std::string path =
       dir.Write("work/balloon.json", balloon::PrintVmFile(FileOf(512)));
-  const UniqueFd fd = OpenDirectory(dir.path());
   for (const mode_t mode : {0664, 0646, 0666}) {
     ASSERT_EQ(chmod(path.c_str(), mode), 0);
-    EXPECT_THAT(ReadVmFile(fd.get(), "work"),
+    EXPECT_THAT(ReadVmFile(dir.path(), "work"),
                 StatusIs(absl::StatusCode::kFailedPrecondition,
                          HasSubstr("'work/balloon.json' is not root's alone")));
   }
@@ -87,16 +78,15 @@ TEST(ReadVmFileTest, BelievesNobodyElse) {
 TEST(ReadVmFileTest, FollowsNoLinkAndTakesFilesOnly) {
   const TempDir dir;
   dir.Write("secret", balloon::PrintVmFile(FileOf(512)));
-  const UniqueFd fd = OpenDirectory(dir.path());
   std::filesystem::create_directory(dir.Path("work"));
   std::filesystem::create_symlink("../secret", dir.Path("work/balloon.json"));
-  EXPECT_FALSE(ReadVmFile(fd.get(), "work").ok());
+  EXPECT_FALSE(ReadVmFile(dir.path(), "work").ok());
   std::filesystem::create_directory_symlink("work", dir.Path("link"));
-  EXPECT_FALSE(ReadVmFile(fd.get(), "link").ok());
+  EXPECT_FALSE(ReadVmFile(dir.path(), "link").ok());
   // Opening a FIFO would wait for a writer.
   std::filesystem::create_directory(dir.Path("fifo"));
   ASSERT_EQ(mkfifo(dir.Path("fifo/balloon.json").c_str(), 0600), 0);
-  EXPECT_THAT(ReadVmFile(fd.get(), "fifo"),
+  EXPECT_THAT(ReadVmFile(dir.path(), "fifo"),
               StatusIs(absl::StatusCode::kFailedPrecondition));
 }
 
@@ -105,11 +95,10 @@ TEST(ReadVmFileTest, SaysWhichFileIsWrong) {
   dir.Write("work/balloon.json", "{}");
   dir.Write("long/balloon.json",
             std::string(balloon::kMaxVmFileBytes + 1, ' '));
-  const UniqueFd fd = OpenDirectory(dir.path());
-  EXPECT_THAT(ReadVmFile(fd.get(), "work"),
+  EXPECT_THAT(ReadVmFile(dir.path(), "work"),
               StatusIs(absl::StatusCode::kInvalidArgument,
                        HasSubstr("'work/balloon.json': file.")));
-  EXPECT_FALSE(ReadVmFile(fd.get(), "long").ok());
+  EXPECT_FALSE(ReadVmFile(dir.path(), "long").ok());
 }
 
 class FleetTest : public testing::Test, public Rounds::Observer {
@@ -135,7 +124,7 @@ class FleetTest : public testing::Test, public Rounds::Observer {
     rounds_.emplace(loop_.get(), &clock_, &*host_, &controller_, this,
                     Rounds::Options{});
     ASSERT_THAT(rounds_->Start(), IsOk());
-    fleet_.emplace(&*rounds_, &*host_, &journal_, OpenDirectory(run_.path()),
+    fleet_.emplace(&*rounds_, &*host_, &journal_, run_.path(),
                    run_.Path(".balloond/wishes.json"),
                    Fleet::Roots{.proc = proc_.path(), .cgroup = cgroup_.path()},
                    [this](const Found& found, std::optional<std::string> unit,

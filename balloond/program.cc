@@ -146,7 +146,7 @@ Program MakeProgram(Options* options,
               ChoiceOption("policy", "POLICY",
                            "How memory is shared: 'level' keeps the same "
                            "distance to need for all, 'committed' lends only "
-                           "what the host has; 'level' if not given",
+                           "what the host has; 'committed' if not given",
                            {"level", "committed"}, &options->policy),
               DurationOption("poll-interval",
                              "Look this often while memory moves, from 100ms "
@@ -166,7 +166,7 @@ Program MakeProgram(Options* options,
                          &options->psi_ceiling, 0, 100),
               RealOption("critical-host-percent", "PERCENT",
                          "The share of the host's memory that no guest gets, "
-                         "from 1 to 50; 5 if not given",
+                         "from 1 to 50; 2 if not given",
                          &options->critical_host_percent,
                          config::kLeastCriticalHostPercent,
                          config::kMostCriticalHostPercent),
