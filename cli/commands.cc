@@ -11,6 +11,7 @@
 #include <string>
 #include <system_error>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -19,6 +20,8 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "balloon/message.h"
+#include "cli/balloon_query.h"
 #include "cli/console_query.h"
 #include "cli/explain.h"
 #include "cli/progress_line.h"
@@ -158,14 +161,42 @@ bool HasConsoleRelay(const Silo& silo) {
                      });
 }
 
-// Asks hypervisors and consoles for their own view, all at once. Hypervisors'
+// Without the daemon, or the right to ask it, there is nothing to say.
+void AddBalloons(const absl::StatusOr<balloon::Answer>& answer,
+                 std::vector<Silo>* silos) {
+  if (!answer.ok()) {
+    if (!absl::IsUnavailable(answer.status()) &&
+        !absl::IsPermissionDenied(answer.status())) {
+      LOG(WARNING) << "the memory daemon: " << answer.status().message();
+    }
+    return;
+  }
+  const auto* status = std::get_if<balloon::Status>(&*answer);
+  if (status == nullptr) return;
+  for (Silo& silo : *silos) {
+    for (const balloon::Status::Vm& vm : status->vms) {
+      if (vm.name == silo.name) silo.balloon = vm;
+    }
+  }
+}
+
+// Asks hypervisors, consoles and the memory daemon, all at once. Hypervisors'
 // sockets are root's and their own user's: for others that part is left out.
 absl::Status AskSilos(std::vector<Silo>* silos) {
   VMSILO_ASSIGN_OR_RETURN(const std::unique_ptr<SdEventLoop> loop,
                           SdEventLoop::Create());
   std::vector<std::unique_ptr<hypervisor::Client>> clients;
   std::vector<std::unique_ptr<ConsoleQuery>> queries;
-  size_t outstanding = 0;
+  size_t outstanding = 1;
+  BalloonQuery balloons(
+      loop.get(),
+      [silos, &outstanding](absl::StatusOr<balloon::Answer> answer) {
+        --outstanding;
+        AddBalloons(answer, silos);
+      });
+  VMSILO_RETURN_IF_ERROR(
+      balloons.Start(std::string(layout::kBalloondControlSocket),
+                     balloon::StatusRequest(), kPeerDeadline));
   for (Silo& silo : *silos) {
     if (HasConsoleRelay(silo)) {
       ++outstanding;

@@ -13,6 +13,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "cli/balloon_command.h"
 #include "cli/commands.h"
 #include "cli/escape_keys.h"
 #include "cli/logs_command.h"
@@ -209,6 +210,52 @@ Command MakeConsole(ConsoleFlags* flags) {
   };
 }
 
+Command MakeBalloon(BalloonFlags* flags) {
+  Option watch = SwitchOption("watch", "Show it again whenever it has changed",
+                              &flags->watch);
+  watch.short_name = 'w';
+  return Command{
+      .name = "balloon",
+      .operands = "[NAME] | set NAME SIZE|auto",
+      .summary = "show how memory is shared, and change it",
+      .description =
+          "Shows what the memory daemon, vmsilo-balloond(8), sees and does: "
+          "how much memory the host has, and of each silo that runs how much "
+          "its programs use, what they could still use without harm, how large "
+          "its balloon is and is asked to be (what the guest has given up, for "
+          "the host or other silos), what the silo occupies on the host, and "
+          "why its balloon was moved or left alone last.\n"
+          "\n"
+          "'set' asks for a balloon of that size, whatever the daemon would "
+          "like, until the silo stops; 'auto' takes that back. What is "
+          "guaranteed to the silo (memoryGuaranteed in vmsilo.toml(5)) is not "
+          "to be had.",
+      .options = {std::move(watch),
+                  SwitchOption("json",
+                               "Print JSON, for programs; with --watch a line "
+                               "each time",
+                               &flags->json),
+                  SwitchOption("metrics",
+                               "Print metrics, as node_exporter and Prometheus "
+                               "read them",
+                               &flags->metrics),
+                  StringOption("socket", "PATH",
+                               "Ask at this socket instead of the daemon's own",
+                               &flags->socket, Completion::kFile)},
+      .examples = {{"vmsilo balloon", "All silos that run"},
+                   {"vmsilo balloon --watch work", "One of them, live"},
+                   {"vmsilo balloon set work 512M",
+                    "Take 512 MiB from a silo, whatever comes"},
+                   {"vmsilo balloon set work auto", "And no more"}},
+      .max_operands = 3,
+      .completion = Completion::kSilo,
+      .run =
+          [flags](const Operands& operands) {
+            return BalloonCommand(operands, *flags);
+          },
+  };
+}
+
 }  // namespace
 
 Program MakeProgram(Flags* flags) {
@@ -268,9 +315,9 @@ Program MakeProgram(Flags* flags) {
               "Shows what systemd, the configuration and, for root, the "
               "hypervisor say of the silos, or of all of them, and how their "
               "consoles are: who is there, and what has come and got lost "
-              "since the console's relay was started. What the balloon has "
-              "left to the guest is known under Cloud Hypervisor "
-              "only.",
+              "since the console's relay was started. For the desktop user "
+              "and root also what the memory daemon says; 'vmsilo balloon' "
+              "has more of that.",
           .options = {json, config},
           .examples = {{"vmsilo status work", "One silo"}},
           .max_operands = kAny,
@@ -291,6 +338,7 @@ Program MakeProgram(Flags* flags) {
       MakeControl(Verb::kRestart, "restart", "stop silos and start them again",
                   "As 'vmsilo stop' and 'vmsilo start', one after the other."),
       MakeConsole(&flags->console),
+      MakeBalloon(&flags->balloon),
       Command{
           .name = "logs",
           .operands = "NAME",

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "cli/balloon_command.h"
 #include "cli/commands.h"
 #include "cli/console_command.h"
 #include "cli/logs_command.h"
@@ -13,6 +14,7 @@ struct Flags {
   ListFlags list;
   LogsFlags logs;
   ConsoleFlags console;
+  BalloonFlags balloon;
 };
 
 // The table of `vmsilo`'s commands and options. `flags` outlives it.

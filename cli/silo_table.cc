@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -16,6 +17,8 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
+#include "balloon/message.h"
+#include "cli/balloon_table.h"
 #include "cli/explain.h"
 #include "cli/service_manager.h"
 #include "common/escape.h"
@@ -178,6 +181,30 @@ Value ConsoleJson(const absl::StatusOr<console::Status>& console) {
   return Value(std::move(table));
 }
 
+Value BalloonJson(const balloon::Status::Vm& vm) {
+  Value::Table table;
+  const auto add = [&table](absl::string_view key, Value value) {
+    table.push_back({std::string(key), {}, std::move(value)});
+  };
+  const auto number = [&add](absl::string_view key,
+                             const std::optional<int64_t>& value) {
+    if (value) add(key, Value(*value));
+  };
+  add("managed", Value(vm.is_managed));
+  add("reason", Value(vm.reason));
+  if (!vm.excluded.empty()) add("excluded", Value(vm.excluded));
+  if (!vm.error.empty()) add("error", Value(vm.error));
+  number("balloonBytes", vm.balloon);
+  number("targetBytes", vm.target);
+  number("fixedBytes", vm.fixed);
+  number("freeBytes", vm.free);
+  number("cachesBytes", vm.caches);
+  number("availableBytes", vm.available);
+  number("residentBytes", vm.resident);
+  number("oomKills", vm.oom_kills);
+  return Value(std::move(table));
+}
+
 }  // namespace
 
 std::string Coloured(absl::string_view text, absl::string_view colour,
@@ -285,6 +312,7 @@ std::string StatusText(absl::Span<const Silo> silos, absl::Time now,
           absl::StrCat(RoughSize(*unit.memory_bytes), " of the host's memory"),
           &out);
     }
+    if (silo.balloon) AddLine("balloon", BalloonLine(*silo.balloon), &out);
     if (silo.connections > 0) {
       AddLine("commands", absl::StrCat(silo.connections, " running"), &out);
     }
@@ -341,6 +369,7 @@ std::string ListJson(absl::Span<const Silo> silos) {
         add("guestMemoryBytes", integer(silo.vm->memory->count()));
       }
     }
+    if (silo.balloon) add("balloon", BalloonJson(*silo.balloon));
     if (silo.connections > 0) add("commands", integer(silo.connections));
     if (silo.console) add("console", ConsoleJson(*silo.console));
     Value::Array units;

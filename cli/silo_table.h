@@ -9,6 +9,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
+#include "balloon/message.h"
 #include "cli/service_manager.h"
 #include "config/config.h"
 #include "console/message.h"
@@ -32,6 +33,8 @@ struct Silo {
   // What the console's relay says, as ConsoleQuery tells it; absent if the
   // silo has none.
   std::optional<absl::StatusOr<console::Status>> console;
+  // What the memory daemon says; absent if it says nothing.
+  std::optional<balloon::Status::Vm> balloon;
 };
 
 // Whether and how a terminal can show colours.
