@@ -151,14 +151,22 @@ void Rounds::Begin() {
     return SetTimer(kRetry);
   }
   state_ = State::kCollecting;
-  for (const VmId id : controller_->Begin(*host, now)) {
+  const std::vector<VmId> named = controller_->Begin(*host, now);
+  if (!controller_->WaitsForSamples()) {
+    state_ = State::kIdle;
+    Decide(*host, now);
+    // Not before: crosvm makes no balloon larger while its guest owes
+    // statistics.
+    for (const VmId id : named) {
+      const auto it = vms_.find(id);
+      if (it != vms_.end() && !it->second.asked) Ask(id, &it->second);
+    }
+    return;
+  }
+  for (const VmId id : named) {
     const auto it = vms_.find(id);
     if (it == vms_.end()) continue;
     Vm& vm = it->second;
-    if (!controller_->WaitsForSamples()) {
-      if (!vm.asked) Ask(id, &vm);
-      continue;
-    }
     named_.insert(id);
     if (!vm.asked) Ask(id, &vm);
     const std::optional<GuestSample> late =
@@ -239,13 +247,16 @@ void Rounds::End() {
     observer_->OnHostError(host.status());
     return SetTimer(kRetry);
   }
-  for (const Resize& resize : controller_->Decide(*host, ended_)) {
-    Send(resize);
-  }
+  Decide(*host, ended_);
+}
+
+void Rounds::Decide(const HostReading& host, absl::Time now) {
+  ended_ = now;
+  for (const Resize& resize : controller_->Decide(host, now)) Send(resize);
   // Not longer than the controller wants to wait for the next one.
   deadline_ = std::clamp(controller_->NextRound() - ended_, kShortestWait,
                          kLongestWait);
-  observer_->OnRound(*host);
+  observer_->OnRound(host);
   Schedule();
 }
 

@@ -100,6 +100,7 @@ class Rounds {
   // Whether those that are waited for have answered.
   bool IsComplete() const { return waited_for_.empty(); }
   void End();
+  void Decide(const HostReading& host, absl::Time now);
   void Send(const Resize& resize);
   void OnChange(VmId id, Bytes size);
 

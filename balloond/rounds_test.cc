@@ -32,6 +32,7 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
+using ::testing::SizeIs;
 
 class FakeHost final : public HostSource {
  public:
@@ -274,6 +275,35 @@ TEST_F(RoundsTest, SendsWhatIsDecidedInItsOrder) {
   EXPECT_THAT(controller_.vm(1).resized, ElementsAre(true));
   EXPECT_THAT(controller_.vm(2).resized, ElementsAre(true));
   EXPECT_EQ(rounds_->resizes(), 2);
+}
+
+TEST_F(RoundsTest, WithoutWaitingSizesComeBeforeQuestions) {
+  controller_.set_waits(false);
+  Start();
+  FakeGuest& guest = Add(1);
+  controller_.set_decision({{.vm = 1, .balloon = 1 << 20}});
+  loop_.Advance(absl::Milliseconds(2));
+  EXPECT_THAT(guest.asked(), ElementsAre(MiB(1)));
+  EXPECT_EQ(guest.queries(), 1);
+  // crosvm would have refused it.
+  EXPECT_EQ(guest.asked_while_owing(), 0);
+  EXPECT_THAT(Told(1), ElementsAre(1 << 20));
+  EXPECT_EQ(host_.reads, 1);
+}
+
+TEST_F(RoundsTest, WithoutWaitingAVmThatHangsHoldsNobodyUp) {
+  controller_.set_waits(false);
+  controller_.set_interval(absl::Milliseconds(200));
+  Start();
+  FakeGuest& hung = Add(1);
+  hung.set_latency(absl::InfiniteDuration());
+  FakeGuest& other = Add(2);
+  loop_.Advance(absl::Milliseconds(1900));
+  EXPECT_EQ(controller_.rounds(), 10);
+  EXPECT_EQ(other.queries(), 10);
+  EXPECT_THAT(Told(2), SizeIs(10));
+  // Never two questions at once.
+  EXPECT_LE(hung.queries(), 2);
 }
 
 TEST_F(RoundsTest, TellsOfARequestThatIsRefused) {

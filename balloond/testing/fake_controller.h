@@ -17,6 +17,8 @@ namespace vmsilo::balloond {
 class FakeController final : public Controller {
  public:
   void set_interval(absl::Duration interval) { interval_ = interval; }
+  // Else it decides by the samples of rounds before.
+  void set_waits(bool waits) { waits_ = waits; }
   // The next round decides this.
   void set_decision(std::vector<Resize> decision) {
     decision_ = std::move(decision);
@@ -55,6 +57,7 @@ class FakeController final : public Controller {
     for (const auto& [id, vm] : vms_) named.push_back(id);
     return named;
   }
+  bool WaitsForSamples() const override { return waits_; }
   void AddSample(VmId vm, const absl::StatusOr<GuestSample>& sample,
                  absl::Time) override {
     if (const auto it = vms_.find(vm); it != vms_.end()) {
@@ -96,6 +99,7 @@ class FakeController final : public Controller {
  private:
   absl::Duration interval_ = absl::Seconds(2);
   absl::Time next_round_ = absl::InfinitePast();
+  bool waits_ = true;
   std::vector<Resize> decision_;
   std::map<VmId, Heard> vms_;
   std::map<VmId, int64_t> resident_;

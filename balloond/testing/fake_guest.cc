@@ -21,12 +21,15 @@ class FakeGuest::Client final : public hypervisor::BalloonClient {
   }
   ~Client() override {
     guest_->has_client_ = false;
+    guest_->owed_ = 0;
     guest_->on_change_ = nullptr;
   }
 
   void Query(absl::Duration deadline, SampleDone done) override {
     ++guest_->queries_;
+    ++guest_->owed_;
     After(deadline, [this, done = std::move(done)](absl::Status status) {
+      --guest_->owed_;
       if (status.ok()) status = guest_->error_;
       if (!status.ok()) return done(status);
       done(hypervisor::BalloonSample{.size = guest_->balloon_,
@@ -37,6 +40,7 @@ class FakeGuest::Client final : public hypervisor::BalloonClient {
 
   void SetSize(Bytes size, absl::Duration deadline, Done done) override {
     guest_->asked_.push_back(size);
+    if (guest_->owed_ > 0) ++guest_->asked_while_owing_;
     After(deadline, [this, size, done = std::move(done)](absl::Status status) {
       if (status.ok()) status = guest_->resize_error_;
       if (status.ok()) guest_->balloon_ = size;

@@ -44,6 +44,8 @@ class FakeGuest {
   // Those that it was asked for, in order.
   const std::vector<Bytes>& asked() const { return asked_; }
   int queries() const { return queries_; }
+  // How often that was while it owed statistics.
+  int asked_while_owing() const { return asked_while_owing_; }
   bool has_client() const { return has_client_; }
 
  private:
@@ -58,6 +60,8 @@ class FakeGuest {
   hypervisor::GuestMemory statistics_;
   std::vector<Bytes> asked_;
   int queries_ = 0;
+  int owed_ = 0;
+  int asked_while_owing_ = 0;
   bool has_client_ = false;
   std::function<void(Bytes)> on_change_;
 };
