@@ -16,6 +16,9 @@ constexpr int64_t kLeastRate = 15 * kMiB;  // a second
 // A small request is not stuck merely because it is small: what takes longer
 // than this in all is.
 constexpr double kLongestSeconds = 10;
+// A guest that is giving memory back when more is asked of it has given back more
+// by then than was seen, and ends first what it does.
+constexpr absl::Duration kTurn = absl::Seconds(1);
 constexpr int64_t kParkedBelow = 128 * kMiB;
 constexpr int64_t kDone = kMiB;
 // Each further stall blocks for twice as long.
@@ -38,6 +41,8 @@ void StallWatch::OnInflate(int64_t balloon, int64_t target, absl::Time now) {
     last_balloon_ = balloon;
     last_look_ = now;
     wanted_ = target - balloon;
+    has_turned_ = false;
+    asked_ = now;
   }
   state_ = State::kMoving;
   target_ = target;
@@ -50,7 +55,12 @@ StallWatch::Verdict StallWatch::OnBalloon(int64_t balloon, absl::Time now) {
     last_balloon_ = balloon;
     return Verdict::kNone;
   }
+  if (balloon > last_balloon_) has_turned_ = true;
   if (balloon < last_balloon_ - kDone) {
+    if (state_ == State::kMoving && !has_turned_ && now - asked_ < kTurn) {
+      last_balloon_ = balloon;
+      return Verdict::kNone;
+    }
     Block(now);
     return Verdict::kRefused;
   }

@@ -44,6 +44,9 @@ class StallWatch {
   void Block(absl::Time now);
 
   State state_ = State::kIdle;
+  // Whether it has grown since it was asked to, and when that was.
+  bool has_turned_ = false;
+  absl::Time asked_;
   int64_t target_ = 0;
   int64_t wanted_ = 0;  // how much was asked for at first
   int64_t last_balloon_ = 0;

@@ -67,6 +67,23 @@ TEST(StallWatchTest, TakingMemoryBackIsARefusal) {
   EXPECT_TRUE(watch.IsBlocked(1000 * kMiB, At(61)));
 }
 
+TEST(StallWatchTest, WhatWasOnItsWayBackIsNoRefusal) {
+  StallWatch watch;
+  watch.OnInflate(500 * kMiB, 1000 * kMiB, At(0));
+  EXPECT_EQ(watch.OnBalloon(400 * kMiB, At(0.3)), Verdict::kNone);
+  EXPECT_EQ(watch.OnBalloon(380 * kMiB, At(0.6)), Verdict::kNone);
+  EXPECT_EQ(watch.OnBalloon(600 * kMiB, At(0.9)), Verdict::kNone);
+  // It has turned, and turns again.
+  EXPECT_EQ(watch.OnBalloon(370 * kMiB, At(0.95)), Verdict::kRefused);
+}
+
+TEST(StallWatchTest, WhoNeverTurnsHasRefused) {
+  StallWatch watch;
+  watch.OnInflate(500 * kMiB, 1000 * kMiB, At(0));
+  EXPECT_EQ(watch.OnBalloon(400 * kMiB, At(0.5)), Verdict::kNone);
+  EXPECT_EQ(watch.OnBalloon(300 * kMiB, At(1)), Verdict::kRefused);
+}
+
 TEST(StallWatchTest, GivingBackIsNoRefusal) {
   StallWatch watch;
   watch.OnInflate(0, 1000 * kMiB, At(0));
