@@ -54,6 +54,11 @@ constexpr int64_t kSettledRate = kMiB;
 // Less growth between two samples says nothing about what it was for.
 constexpr int64_t kTellingGrowth = 16 * kMiB;
 
+// Hypervisors have memory of their own, which no balloon gets back: at least so
+// much, and more where it shows that a VM occupies more than its guest could.
+constexpr int64_t kLeastOverhead = 32 * kMiB;
+constexpr int64_t kMostOverhead = 512 * kMiB;
+
 // However much a person or a policy wants: no kernel lives in less.
 constexpr int64_t kLeastVisible = 64 * kMiB;
 
@@ -95,11 +100,19 @@ int64_t Balancer::GrowthRate::At(absl::Time now) const {
 }
 
 Balancer::Vm::Vm()
-    : growth(kLeastGuestGrowth, kHalfLife), surge(0, kSurgeHalfLife) {}
+    : growth(kLeastGuestGrowth, kHalfLife),
+      surge(0, kSurgeHalfLife),
+      overhead(kLeastOverhead) {}
 
 int64_t Balancer::Vm::Memory() const {
   if (traits.memory > 0) return traits.memory;
   return learned_memory;
+}
+
+std::optional<int64_t> Balancer::Vm::GuestPart(
+    std::optional<int64_t> occupied) const {
+  if (!occupied) return std::nullopt;
+  return std::max<int64_t>(0, *occupied - overhead);
 }
 
 bool Balancer::Vm::IsManaged() const {
@@ -166,7 +179,7 @@ Snapshot Balancer::Look(const std::vector<Vm*>& vms, const HostReading& host,
     guest.vm = vm->id;
     guest.memory = vm->Memory();
     guest.guaranteed = std::min(vm->traits.guaranteed, guest.memory);
-    guest.resident = vm->resident;
+    guest.resident = vm->GuestPart(vm->resident);
     if (vm->sample) guest.balloon = vm->sample->balloon;
     guest.target = vm->target.value_or(guest.balloon);
     guest.has_sample = vm->IsManaged() && !vm->traits.fixed_balloon;
@@ -179,7 +192,7 @@ Snapshot Balancer::Look(const std::vector<Vm*>& vms, const HostReading& host,
           std::min(guest.free + guest.caches, sample.available.value_or(room));
       guest.age = now - sample.taken;
       guest.latency = vm->latency;
-      guest.resident_then = vm->resident_then;
+      guest.resident_then = vm->GuestPart(vm->resident_then);
       guest.growth_rate = vm->growth.At(now);
       guest.surge = vm->surge.At(now);
       guest.lasting_share = vm->lasting_share;
@@ -289,6 +302,12 @@ void Balancer::AddSample(VmId id, const absl::StatusOr<GuestSample>& sample,
       vm.settled_cache = caches;
     }
   }
+  if (vm.sample && vm.sample->balloon == sample->balloon && vm.resident) {
+    // What it has beyond all that the guest could.
+    vm.overhead = std::clamp(
+        SaturatingSubtract(*vm.resident, vm.Memory() - sample->balloon),
+        vm.overhead, kMostOverhead);
+  }
   vm.failures = 0;
   vm.sample = *sample;
   vm.resident_then = vm.resident;
@@ -340,8 +359,7 @@ std::vector<Resize> Balancer::Decide(const HostReading& host, absl::Time now) {
   const Snapshot snapshot = Look(vms, host, now);
   const std::vector<Wish> wishes = policy_->Decide(snapshot);
   const bool is_host_well =
-      static_cast<double>(host.available) >
-      static_cast<double>(host.total) * settings_.critical_host_percent / 100;
+      host.available > HostReserve(settings_.critical_host_percent, host.total);
   std::vector<Resize> takes;
   std::vector<Resize> gives;
   bool has_new = false;

@@ -82,12 +82,16 @@ class Balancer final : public Controller {
     double lasting_share = 1;
     int64_t settled_cache = 0;
     std::optional<int64_t> resident;
+    // Of that, what is the hypervisor's own, as far as is known.
+    int64_t overhead;
     Reason reason = Reason::kNone;
     // Where a guest that does not follow is to have its target.
     std::optional<int64_t> parked;
 
     Vm();
     int64_t Memory() const;
+    // Of what it occupies, what balloons could get back.
+    std::optional<int64_t> GuestPart(std::optional<int64_t> occupied) const;
     bool IsManaged() const;
     bool IsProbeDue(absl::Time now) const;
   };

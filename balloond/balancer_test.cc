@@ -136,6 +136,34 @@ TEST_F(BalancerTest, AsksForNothingTwice) {
   for (int i = 0; i < 10; ++i) EXPECT_THAT(Round(), IsEmpty());
 }
 
+TEST_F(BalancerTest, AHypervisorsOwnMemoryIsNotTheGuests) {
+  Add(1, "work");
+  host_.resident[1] = 1000 * kMiB;
+  Round();
+  Round();
+  // It could be all the guest's; so much is nobody's.
+  EXPECT_EQ(script_.seen.back().guests[0].resident, 968 * kMiB);
+  // More than the guest has got is not.
+  host_.resident[1] = kMemory + 50 * kMiB;
+  Round();
+  EXPECT_EQ(script_.seen.back().guests[0].resident, kMemory);
+  // What is known of it stays.
+  host_.resident[1] = 1000 * kMiB;
+  Round();
+  EXPECT_EQ(script_.seen.back().guests[0].resident, 950 * kMiB);
+  EXPECT_EQ(script_.seen.back().guests[0].resident_then, 950 * kMiB);
+}
+
+TEST_F(BalancerTest, AMovingBalloonSaysNothingOfTheHypervisor) {
+  Add(1, "work");
+  host_.resident[1] = kMemory;
+  Round();
+  Round();
+  guests_[1].balloon = 1000 * kMiB;
+  Round();
+  EXPECT_EQ(script_.seen.back().guests[0].resident, kMemory - 32 * kMiB);
+}
+
 TEST_F(BalancerTest, RoundsDownToAMebibyte) {
   Add(1, "work");
   script_.balloons[1] = 1001 * kMiB - 1;

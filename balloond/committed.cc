@@ -1,7 +1,6 @@
 #include "balloond/committed.h"
 
 #include <algorithm>
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -68,11 +67,9 @@ int64_t Reserve(const Snapshot& snapshot) {
   return std::min(kReserve, snapshot.settings.critical_guest_available);
 }
 
-// The part of the host's memory that is kept from guests at any price.
 int64_t HostKeep(const Snapshot& snapshot) {
-  return static_cast<int64_t>(
-      std::llround(static_cast<double>(snapshot.host_total) *
-                   snapshot.settings.critical_host_percent / 100));
+  return HostReserve(snapshot.settings.critical_host_percent,
+                     snapshot.host_total);
 }
 
 int64_t Used(const Guest& guest) {

@@ -21,6 +21,7 @@
 #include "balloond/metrics.h"
 #include "balloond/rounds.h"
 #include "balloond/saturate.h"
+#include "balloond/settings.h"
 #include "common/clock.h"
 #include "common/escape.h"
 #include "common/event_loop.h"
@@ -128,8 +129,7 @@ void Daemon::OnResizeError(VmId vm, const absl::Status& status) {
 }
 
 int64_t Daemon::Critical() const {
-  return static_cast<int64_t>(static_cast<double>(last_host_.total) *
-                              options_.critical_host_percent / 100);
+  return HostReserve(options_.critical_host_percent, last_host_.total);
 }
 
 int64_t Daemon::Exposure() const {

@@ -154,7 +154,8 @@ TEST_F(DaemonTest, SaysHowEverythingIs) {
                         .caches = MiB(150),
                         .oom_kills = 2});
   proc_.Write("7/cgroup", "0::/u.service\n");
-  proc_.Write("u.service/memory.current", absl::StrCat(2048 * kMiB, "\n"));
+  proc_.Write("u.service/memory.stat",
+              absl::StrCat("anon ", 2048 * kMiB, "\nshmem 0\n"));
   on_peer_["work"](7);
   Add("net").set_error(absl::UnavailableError("no\ndriver"));
   AfterRounds(2);

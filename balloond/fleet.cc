@@ -284,7 +284,7 @@ void Fleet::OnPeer(VmId id, pid_t pid) {
       CgroupOfUnit(*cgroup, silo->file->unit);
   if (!path.ok()) return;
   absl::StatusOr<UniqueFd> memory =
-      Open(absl::StrCat(roots_.cgroup, *path, "/memory.current"), O_RDONLY);
+      Open(absl::StrCat(roots_.cgroup, *path, "/memory.stat"), O_RDONLY);
   if (memory.ok()) host_->Watch(id, *std::move(memory));
 }
 

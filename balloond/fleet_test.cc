@@ -360,8 +360,8 @@ TEST_F(FleetTest, KnowsWhatASiloOccupiesByItsUnitsControlGroup) {
   Find("work");
   proc_.Write("123/cgroup",
               absl::StrCat("0::/silos.slice/", kUnit, "/inner\n"));
-  cgroup_.Write(absl::StrCat("silos.slice/", kUnit, "/memory.current"),
-                "4096\n");
+  cgroup_.Write(absl::StrCat("silos.slice/", kUnit, "/memory.stat"),
+                "anon 4096\nshmem 0\n");
   on_peer_["work"](123);
   const VmId id = fleet_->silos().at("work").id;
   absl::StatusOr<HostReading> reading = host_->Read(clock_.Now());
@@ -377,7 +377,7 @@ TEST_F(FleetTest, WhatItOccupiesIsUnknownElsewhere) {
   run_.Write("work/balloon.json", balloon::PrintVmFile(FileOf(0)));
   Find("work");
   Find("hand");
-  cgroup_.Write("user.slice/memory.current", "4096\n");
+  cgroup_.Write("user.slice/memory.stat", "anon 4096\nshmem 0\n");
   proc_.Write("1/cgroup", "0::/user.slice\n");
   proc_.Write("2/cgroup", "12:memory:/a\n");
   proc_.Write("3/cgroup", absl::StrCat("0::/gone/", kUnit, "\n"));

@@ -49,10 +49,10 @@ absl::StatusOr<Pressure> ReadPressure(int fd) {
   return ParsePressure(text);
 }
 
-absl::StatusOr<int64_t> ReadCount(int fd) {
+absl::StatusOr<int64_t> ReadOccupied(int fd) {
   Text buffer;
   VMSILO_ASSIGN_OR_RETURN(const absl::string_view text, ReadAgain(fd, &buffer));
-  return ParseCount(text);
+  return ParseOccupied(text);
 }
 
 }  // namespace
@@ -97,7 +97,7 @@ absl::StatusOr<HostReading> Host::Read(absl::Time now) {
     }
   }
   for (auto it = resident_.begin(); it != resident_.end();) {
-    const absl::StatusOr<int64_t> resident = ReadCount(it->second.get());
+    const absl::StatusOr<int64_t> resident = ReadOccupied(it->second.get());
     if (resident.ok()) {
       reading.resident.emplace_hint(reading.resident.end(), it->first,
                                     *resident);
@@ -116,8 +116,8 @@ absl::Duration Host::WaitedSinceRead() const {
   return pressure.ok() ? meter_.Since(*pressure) : absl::ZeroDuration();
 }
 
-void Host::Watch(VmId vm, UniqueFd memory_current) {
-  resident_[vm] = std::move(memory_current);
+void Host::Watch(VmId vm, UniqueFd memory_stat) {
+  resident_[vm] = std::move(memory_stat);
 }
 
 void Host::Forget(VmId vm) { resident_.erase(vm); }

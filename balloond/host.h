@@ -36,10 +36,10 @@ class Host final : public HostSource {
   // event of the pressure trigger was a true one. Nothing without pressure.
   absl::Duration WaitedSinceRead() const;
 
-  // From now on readings have what `vm` occupies. `memory_current` is that
+  // From now on readings have what `vm` occupies. `memory_stat` is that
   // file of its control group; once it cannot be read any more, the VM is
   // absent from readings.
-  void Watch(VmId vm, UniqueFd memory_current);
+  void Watch(VmId vm, UniqueFd memory_stat);
   void Forget(VmId vm);
 
  private:

@@ -114,18 +114,18 @@ TEST_F(HostTest, GivesPressureUpThatCannotBeReadAnyMore) {
 
 TEST_F(HostTest, KnowsWhatVmsOccupyWhileItCanBeRead) {
   proc_.Write("meminfo", kMeminfo);
-  proc_.Write("one/memory.current", "4096\n");
-  proc_.Write("two/memory.current", "8192\n");
+  proc_.Write("one/memory.stat", "anon 4096\nshmem 0\n");
+  proc_.Write("two/memory.stat", "anon 0\nshmem 8192\n");
   absl::StatusOr<Host> host = Host::Open(proc_.path());
   ASSERT_THAT(host, IsOk());
-  host->Watch(1, OpenForReading("one/memory.current"));
-  host->Watch(2, OpenForReading("two/memory.current"));
+  host->Watch(1, OpenForReading("one/memory.stat"));
+  host->Watch(2, OpenForReading("two/memory.stat"));
   absl::StatusOr<HostReading> reading = host->Read(now_);
   ASSERT_THAT(reading, IsOk());
   EXPECT_THAT(reading->resident, ElementsAre(Pair(1, 4096), Pair(2, 8192)));
 
   // As a control group that has gone, but with another error.
-  proc_.Write("one/memory.current", "");
+  proc_.Write("one/memory.stat", "");
   reading = host->Read(now_);
   ASSERT_THAT(reading, IsOk());
   EXPECT_THAT(reading->resident, ElementsAre(Pair(2, 8192)));

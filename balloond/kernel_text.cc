@@ -15,6 +15,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
 #include "absl/time/time.h"
+#include "balloond/saturate.h"
 #include "common/escape.h"
 #include "common/parse_number.h"
 #include "common/status.h"
@@ -138,9 +139,27 @@ absl::StatusOr<std::string> ParseCgroup(absl::string_view text) {
   return absl::NotFoundError("not in the unified hierarchy of control groups");
 }
 
-absl::StatusOr<int64_t> ParseCount(absl::string_view text) {
-  absl::ConsumeSuffix(&text, "\n");
-  return ParseNumber<int64_t>(text, 0);
+absl::StatusOr<int64_t> ParseOccupied(absl::string_view text) {
+  std::optional<int64_t> anon;
+  std::optional<int64_t> shmem;
+  for (absl::string_view line : absl::StrSplit(text, '\n')) {
+    std::optional<int64_t>* amount = nullptr;
+    if (absl::ConsumePrefix(&line, "anon ")) {
+      amount = &anon;
+    } else if (absl::ConsumePrefix(&line, "shmem ")) {
+      amount = &shmem;
+    } else {
+      continue;
+    }
+    if (amount->has_value()) {
+      return absl::InvalidArgumentError("there is a number twice");
+    }
+    VMSILO_ASSIGN_OR_RETURN(*amount, ParseNumber<int64_t>(line, 0));
+  }
+  if (!anon || !shmem) {
+    return absl::InvalidArgumentError("neither anon nor shmem may be missing");
+  }
+  return SaturatingAdd(*anon, *shmem);
 }
 
 double PressureMeter::Update(const Pressure& pressure, absl::Time now) {

@@ -48,8 +48,12 @@ absl::StatusOr<Pressure> ParsePressure(absl::string_view text);
 // InvalidArgument for what is not of that form or would lead elsewhere.
 absl::StatusOr<std::string> ParseCgroup(absl::string_view text);
 
-// The number in a file that has nothing else, such as memory.current.
-absl::StatusOr<int64_t> ParseCount(absl::string_view text);
+// What the processes of a control group have that only they can give up, from
+// its memory.stat (Linux Documentation/admin-guide/cgroup-v2.rst): "anon" and
+// "shmem", which is where hypervisors have their guests' memory. Not "file":
+// the page cache of their disks, which the kernel counts as available.
+// InvalidArgument if one is missing or repeated.
+absl::StatusOr<int64_t> ParseOccupied(absl::string_view text);
 
 // Pressure as of now: the average is late by seconds, but the total is brought
 // up to date whenever the file is read.

@@ -57,7 +57,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   vmsilo::balloond::CheckMeminfo(text);
   vmsilo::balloond::CheckPressure(text);
   vmsilo::balloond::CheckCgroup(text);
-  const absl::StatusOr<int64_t> count = vmsilo::balloond::ParseCount(text);
-  vmsilo::balloond::Require(!count.ok() || *count >= 0);
+  const absl::StatusOr<int64_t> occupied =
+      vmsilo::balloond::ParseOccupied(text);
+  vmsilo::balloond::Require(!occupied.ok() || *occupied >= 0);
   return 0;
 }

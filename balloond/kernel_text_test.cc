@@ -1,6 +1,7 @@
 #include "balloond/kernel_text.h"
 
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -128,12 +129,19 @@ INSTANTIATE_TEST_SUITE_P(
     }),
     NameOf<std::string>);
 
-TEST(ParseCountTest, TakesOneNumberAlone) {
-  EXPECT_THAT(ParseCount("4096\n"), IsOkAndHolds(4096));
-  EXPECT_THAT(ParseCount("0"), IsOkAndHolds(0));
+TEST(ParseOccupiedTest, IsWhatNobodyElseCanGiveUp) {
+  EXPECT_THAT(ParseOccupied("anon 4096\nfile 100000\nkernel 5000\n"
+                            "shmem 8192\nanon_thp 0\n"),
+              IsOkAndHolds(12288));
+  EXPECT_THAT(ParseOccupied("shmem 0\nanon 9223372036854775807\n"),
+              IsOkAndHolds(std::numeric_limits<int64_t>::max()));
+  EXPECT_THAT(ParseOccupied("shmem 1\nanon 9223372036854775807\n"),
+              IsOkAndHolds(std::numeric_limits<int64_t>::max()));
   for (const char* text :
-       {"", "\n", "max\n", "-1\n", "1\n\n", "1 2\n", "9223372036854775808\n"}) {
-    EXPECT_FALSE(ParseCount(text).ok()) << text;
+       {"", "anon 1\n", "shmem 1\n", "anon 1\nanon 1\nshmem 1\n",
+        "anon -1\nshmem 1\n", "anon x\nshmem 1\n", "anon  1\nshmem 1\n",
+        "anon 9223372036854775808\nshmem 0\n"}) {
+    EXPECT_FALSE(ParseOccupied(text).ok()) << text;
   }
 }
 

@@ -45,8 +45,8 @@ int64_t Critical(const Snapshot& snapshot, const Guest& guest) {
 }
 
 int64_t HostCritical(const Snapshot& snapshot) {
-  return Scaled(snapshot.host_total,
-                snapshot.settings.critical_host_percent / 100);
+  return HostReserve(snapshot.settings.critical_host_percent,
+                     snapshot.host_total);
 }
 
 int64_t HostHeadroom(const Snapshot& snapshot) {

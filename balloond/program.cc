@@ -166,7 +166,7 @@ Program MakeProgram(Options* options,
                          &options->psi_ceiling, 0, 100),
               RealOption("critical-host-percent", "PERCENT",
                          "The share of the host's memory that no guest gets, "
-                         "from 1 to 50; 2 if not given",
+                         "from 1 to 50, and 128M at least; 2 if not given",
                          &options->critical_host_percent,
                          config::kLeastCriticalHostPercent,
                          config::kMostCriticalHostPercent),

@@ -16,8 +16,8 @@ constexpr int64_t kLeastRate = 15 * kMiB;  // a second
 // A small request is not stuck merely because it is small: what takes longer
 // than this in all is.
 constexpr double kLongestSeconds = 10;
-// A guest that is giving memory back when more is asked of it has given back more
-// by then than was seen, and ends first what it does.
+// A guest that is giving memory back when more is asked of it has given back
+// more by then than was seen, and ends first what it does.
 constexpr absl::Duration kTurn = absl::Seconds(1);
 constexpr int64_t kParkedBelow = 128 * kMiB;
 constexpr int64_t kDone = kMiB;

@@ -775,7 +775,7 @@ struct TableOf<Balloond> {
       Opt<&Balloond::critical_host_percent,
           PercentCodec<kLeastCriticalHostPercent, kMostCriticalHostPercent>>(
           "criticalHostPercent",
-          "The share of the host's memory that stays free."),
+          "The share of the host's memory that stays free; 128 MiB at least."),
       Opt<&Balloond::critical_guest_available, SizeCodec>(
           "criticalGuestAvailable", "What every guest keeps available."),
       Opt<&Balloond::guest_available_bias, SizeCodec>(

@@ -22,7 +22,7 @@ std::vector<double> Untouchable(const Timeline& timeline, int vm) {
     const Demand& demand = timeline.at(step, vm);
     if (!demand.is_on) continue;
     if (!demand.is_suspended) guest.Step(demand, dt, {});
-    resident[step] = guest.resident();
+    resident[step] = guest.occupied();
   }
   return resident;
 }
@@ -67,11 +67,14 @@ Bounds BoundsOf(const Timeline& timeline) {
       if (!untouchable.empty()) {
         needed[step] +=
             std::max(untouchable[step],
-                     std::min(memory, all + Guest::WatermarkOf(memory)));
+                     Guest::kOverhead +
+                         std::min(memory, all + Guest::WatermarkOf(memory)));
         possible[step] += untouchable[step];
       } else {
-        needed[step] += std::min(memory, all + Guest::WatermarkOf(memory));
+        needed[step] += Guest::kOverhead +
+                        std::min(memory, all + Guest::WatermarkOf(memory));
         possible[step] +=
+            Guest::kOverhead +
             std::min(memory, Guest::kKernel + last_anon + hot_at_least);
       }
     }

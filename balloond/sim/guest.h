@@ -46,6 +46,8 @@ class Guest {
   double available() const;
   // Host memory behind it.
   double resident() const { return resident_; }
+  // With what its hypervisor has for itself.
+  double occupied() const { return resident_ + kOverhead; }
   double watermark() const { return watermark_; }
   bool is_frozen() const { return is_frozen_; }
 
@@ -59,7 +61,8 @@ class Guest {
   // Spells of deflation for want of memory.
   int oom_deflations() const { return oom_deflations_; }
 
-  static constexpr double kKernel = 120;  // what the kernel takes for good
+  static constexpr double kKernel = 120;   // what the kernel takes for good
+  static constexpr double kOverhead = 40;  // what the hypervisor does
   // Unmet for so long with no balloon left: something is killed.
   static constexpr double kPatience = 0.5;
   // What was killed does not come back before.

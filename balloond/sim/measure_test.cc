@@ -42,7 +42,7 @@ TEST(LeastHostTest, WithoutAPolicyIsWhatWasTouched) {
   const std::optional<double> least =
       LeastHost(timeline, PolicyNamed("none"), {}, bounds, kStrict);
   ASSERT_TRUE(least.has_value());
-  const double touched = 1000 + 8 * (2000 + 120);
+  const double touched = 1000 + 8 * (2000 + 120 + 40);
   EXPECT_GE(*least, touched / (1 - kHostReserveAtLeast));
   EXPECT_LT(*least, touched / (1 - kHostReserveAtLeast) + kHostResolution + 1);
 }

@@ -178,7 +178,7 @@ void Driver::ReadHost() {
   }
   for (int i = 0; i < world_.vms(); ++i) {
     if (vms_[i].is_known) {
-      reading_.resident[vms_[i].id] = ToBytes(world_.guest(i).resident());
+      reading_.resident[vms_[i].id] = ToBytes(world_.guest(i).occupied());
     }
   }
 }

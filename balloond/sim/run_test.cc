@@ -208,7 +208,7 @@ TEST(RunTest, ADaemonThatIsDownIsBuiltAnew) {
 
 TEST(RunTest, PressureHurriesTheController) {
   Trace trace = OneVm(20);
-  trace.host = {{0, 1000}, {5, 1000}, {7, 3470}};
+  trace.host = {{0, 1000}, {5, 1000}, {7, 3430}};
   Script script;
   const RunResult result =
       Simulate(Timeline(trace, kStepUsec), PolicyOf(&script),

@@ -50,14 +50,14 @@ void World::Step() {
     if (time() >= trace(vm).frozen_from) guest.Freeze();
     const Demand& demand = timeline_.at(step_, vm);
     if (!demand.is_suspended) guest.Step(demand, dt_, options_.guest);
-    resident += guest.resident();
+    resident += guest.occupied();
   }
   host_.Step(timeline_.host(step_), resident, dt_);
   if (host_.is_out_of_memory()) {
     int largest = -1;
     for (int vm = 0; vm < vms(); ++vm) {
-      if (is_on_[vm] && (largest < 0 || guests_[vm].resident() >
-                                            guests_[largest].resident())) {
+      if (is_on_[vm] && (largest < 0 || guests_[vm].occupied() >
+                                            guests_[largest].occupied())) {
         largest = vm;
       }
     }
