@@ -197,10 +197,11 @@ Snapshot Balancer::Look(const std::vector<Vm*>& vms, const HostReading& host,
       guest.surge = vm->surge.At(now);
       guest.lasting_share = vm->lasting_share;
       guest.settled_cache = std::min(vm->settled_cache, guest.memory);
-      guest.is_fresh = vm->asked >= last_begin_;
+      guest.is_fresh = vm->answered >= last_begin_;
       const int64_t critical =
           std::min(settings_.critical_guest_available, guest.memory / 4);
-      guest.can_inflate = !vm->stall.IsBlocked(guest.usable - critical, now);
+      guest.can_inflate =
+          !vm->stall.IsBlocked(guest.usable - critical, guest.memory, now);
     }
     snapshot.guests.push_back(guest);
   }
@@ -309,6 +310,7 @@ void Balancer::AddSample(VmId id, const absl::StatusOr<GuestSample>& sample,
         vm.overhead, kMostOverhead);
   }
   vm.failures = 0;
+  vm.answered = now;
   vm.sample = *sample;
   vm.resident_then = vm.resident;
   vm.latency = latency;

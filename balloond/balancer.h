@@ -72,6 +72,7 @@ class Balancer final : public Controller {
     // Of the queries: when asked last, how many had no usable answer since.
     absl::Time asked = absl::InfinitePast();
     bool is_asked = false;  // there is no answer yet
+    absl::Time answered = absl::InfinitePast();
     int failures = 0;
     absl::Time failing_since = absl::InfiniteFuture();
     std::optional<int64_t> target;

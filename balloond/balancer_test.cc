@@ -164,6 +164,17 @@ TEST_F(BalancerTest, AMovingBalloonSaysNothingOfTheHypervisor) {
   EXPECT_EQ(script_.seen.back().guests[0].resident, kMemory - 32 * kMiB);
 }
 
+TEST_F(BalancerTest, WithoutAnAnswerNothingIsFresh) {
+  Add(1, "work");
+  Round();
+  Round();
+  EXPECT_TRUE(script_.seen.back().guests[0].is_fresh);
+  guests_[1].answer = absl::UnavailableError("no");
+  Round();
+  EXPECT_TRUE(script_.seen.back().guests[0].has_sample);
+  EXPECT_FALSE(script_.seen.back().guests[0].is_fresh);
+}
+
 TEST_F(BalancerTest, RoundsDownToAMebibyte) {
   Add(1, "work");
   script_.balloons[1] = 1001 * kMiB - 1;

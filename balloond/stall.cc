@@ -26,6 +26,7 @@ constexpr absl::Duration kFirstBlock = absl::Seconds(10);
 constexpr absl::Duration kLongestBlock = absl::Seconds(160);
 // A guest that has behaved for so long begins anew.
 constexpr absl::Duration kForgotten = absl::Minutes(10);
+// A small guest never has so much; an eighth of its memory will do.
 constexpr int64_t kSpareToUnblock = 256 * kMiB;
 
 }  // namespace
@@ -91,11 +92,13 @@ void StallWatch::Block(absl::Time now) {
   next_block_ = std::min(next_block_ * 2, kLongestBlock);
 }
 
-bool StallWatch::IsBlocked(int64_t spare, absl::Time now) const {
+bool StallWatch::IsBlocked(int64_t spare, int64_t memory,
+                           absl::Time now) const {
   if (stalls_ == 0) return false;
   if (now < blocked_until_) return true;
   // Every mark expires: a guest that is short for long is asked again, too.
-  return spare < kSpareToUnblock && now < blocked_until_ + kLongestBlock;
+  return spare < std::min(kSpareToUnblock, memory / 8) &&
+         now < blocked_until_ + kLongestBlock;
 }
 
 }  // namespace vmsilo::balloond

@@ -29,9 +29,9 @@ class StallWatch {
 
   static int64_t ParkedTarget(int64_t balloon);
 
-  // Whether more may be asked of the guest. `spare` is what it has beyond its
-  // critical amount: one that has little stays blocked.
-  bool IsBlocked(int64_t spare, absl::Time now) const;
+  // Whether more may be asked of a guest with so much `memory`. `spare` is what
+  // it has beyond its critical amount: one that has little stays blocked.
+  bool IsBlocked(int64_t spare, int64_t memory, absl::Time now) const;
   int stalls() const { return stalls_; }
 
  private:

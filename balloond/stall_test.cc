@@ -18,13 +18,15 @@ absl::Time At(double seconds) {
   return absl::UnixEpoch() + absl::Seconds(seconds);
 }
 
+constexpr int64_t kMemory = 4096 * kMiB;
+
 TEST(StallWatchTest, AGuestThatFollowsIsNotDisturbed) {
   StallWatch watch;
   watch.OnInflate(0, 2000 * kMiB, At(0));
   for (int second = 1; second <= 20; ++second) {
     EXPECT_EQ(watch.OnBalloon(second * 100 * kMiB, At(second)), Verdict::kNone);
   }
-  EXPECT_FALSE(watch.IsBlocked(1000 * kMiB, At(20)));
+  EXPECT_FALSE(watch.IsBlocked(1000 * kMiB, kMemory, At(20)));
   EXPECT_EQ(watch.stalls(), 0);
 }
 
@@ -33,7 +35,7 @@ TEST(StallWatchTest, AGuestThatCrawlsHasStalled) {
   watch.OnInflate(0, 2000 * kMiB, At(0));
   EXPECT_EQ(watch.OnBalloon(4 * kMiB, At(4)), Verdict::kNone);
   EXPECT_EQ(watch.OnBalloon(5 * kMiB, At(5)), Verdict::kStalled);
-  EXPECT_TRUE(watch.IsBlocked(1000 * kMiB, At(5)));
+  EXPECT_TRUE(watch.IsBlocked(1000 * kMiB, kMemory, At(5)));
 }
 
 TEST(StallWatchTest, ASmallRequestIsNotStuckBecauseItIsSmall) {
@@ -64,7 +66,7 @@ TEST(StallWatchTest, TakingMemoryBackIsARefusal) {
   EXPECT_EQ(watch.OnBalloon(1000 * kMiB, At(1)), Verdict::kNone);
   // It ran out of memory long after it had done what was asked.
   EXPECT_EQ(watch.OnBalloon(900 * kMiB, At(60)), Verdict::kRefused);
-  EXPECT_TRUE(watch.IsBlocked(1000 * kMiB, At(61)));
+  EXPECT_TRUE(watch.IsBlocked(1000 * kMiB, kMemory, At(61)));
 }
 
 TEST(StallWatchTest, WhatWasOnItsWayBackIsNoRefusal) {
@@ -99,8 +101,8 @@ TEST(StallWatchTest, EachBlockLastsTwiceAsLongUpToALimitAndExpires) {
     watch.OnInflate(0, 1000 * kMiB, At(now));
     ASSERT_EQ(watch.OnBalloon(0, At(now + 5)), Verdict::kStalled);
     now += 5;
-    EXPECT_TRUE(watch.IsBlocked(1000 * kMiB, At(now + block - 0.1)));
-    EXPECT_FALSE(watch.IsBlocked(1000 * kMiB, At(now + block)));
+    EXPECT_TRUE(watch.IsBlocked(1000 * kMiB, kMemory, At(now + block - 0.1)));
+    EXPECT_FALSE(watch.IsBlocked(1000 * kMiB, kMemory, At(now + block)));
     now += block;
   }
 }
@@ -109,9 +111,17 @@ TEST(StallWatchTest, AGuestThatIsShortStaysBlockedForAWhile) {
   StallWatch watch;
   watch.OnInflate(0, 1000 * kMiB, At(0));
   ASSERT_EQ(watch.OnBalloon(0, At(5)), Verdict::kStalled);
-  EXPECT_TRUE(watch.IsBlocked(255 * kMiB, At(100)));
-  EXPECT_FALSE(watch.IsBlocked(256 * kMiB, At(100)));
-  EXPECT_FALSE(watch.IsBlocked(0, At(200)));
+  EXPECT_TRUE(watch.IsBlocked(255 * kMiB, kMemory, At(100)));
+  EXPECT_FALSE(watch.IsBlocked(256 * kMiB, kMemory, At(100)));
+  EXPECT_FALSE(watch.IsBlocked(0, kMemory, At(200)));
+}
+
+TEST(StallWatchTest, ASmallGuestNeedsLessToBeAskedAgain) {
+  StallWatch watch;
+  watch.OnInflate(0, 100 * kMiB, At(0));
+  ASSERT_EQ(watch.OnBalloon(0, At(5)), Verdict::kStalled);
+  EXPECT_TRUE(watch.IsBlocked(39 * kMiB, 320 * kMiB, At(100)));
+  EXPECT_FALSE(watch.IsBlocked(40 * kMiB, 320 * kMiB, At(100)));
 }
 
 TEST(StallWatchTest, AnOldStallIsForgotten) {
@@ -122,7 +132,7 @@ TEST(StallWatchTest, AnOldStallIsForgotten) {
   }
   watch.OnInflate(0, 1000 * kMiB, At(1000));
   ASSERT_EQ(watch.OnBalloon(0, At(1005)), Verdict::kStalled);
-  EXPECT_FALSE(watch.IsBlocked(1000 * kMiB, At(1015)));
+  EXPECT_FALSE(watch.IsBlocked(1000 * kMiB, kMemory, At(1015)));
 }
 
 TEST(StallWatchTest, TheTargetIsParkedBelowTheBalloon) {
