@@ -285,13 +285,18 @@ void ConsoleSession::OnTyped(absl::string_view bytes) {
     absl::StrAppend(&input_, bytes);
     return;
   }
-  const EscapeKeys::Typed typed = keys_.Read(bytes);
-  // Without a guest, and for whoever only looks on, keys lead nowhere.
-  if (role_ == console::Role::kWriter && connection_.is_valid() &&
-      has_guest_ != false) {
-    absl::StrAppend(&input_, typed.for_guest);
+  while (!bytes.empty() && !is_finished_) {
+    const EscapeKeys::Typed typed = keys_.Read(&bytes);
+    // Without a guest, and for whoever only looks on, keys lead nowhere.
+    if (role_ == console::Role::kWriter && connection_.is_valid() &&
+        has_guest_ != false) {
+      absl::StrAppend(&input_, typed.for_guest);
+    }
+    if (!typed.command.has_value()) continue;
+    // What was typed before it is not to be lost by it.
+    SendInput();
+    OnCommand(*typed.command);
   }
-  for (const EscapeKeys::Command command : typed.commands) OnCommand(command);
 }
 
 void ConsoleSession::OnCommand(EscapeKeys::Command command) {

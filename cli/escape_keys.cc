@@ -65,18 +65,20 @@ absl::StatusOr<std::optional<char>> EscapeKeys::Parse(absl::string_view text) {
                    Quoted(text)));
 }
 
-EscapeKeys::Typed EscapeKeys::Read(absl::string_view bytes) {
+EscapeKeys::Typed EscapeKeys::Read(absl::string_view* bytes) {
   Typed typed;
-  for (const char byte : bytes) {
+  while (!bytes->empty()) {
+    const char byte = bytes->front();
+    bytes->remove_prefix(1);
     if (state_ == State::kLineStart && escape_ == byte) {
       state_ = State::kEscape;
       continue;
     }
     if (state_ == State::kEscape) {
-      if (const auto command = CommandOf(byte)) {
-        typed.commands.push_back(*command);
+      typed.command = CommandOf(byte);
+      if (typed.command.has_value()) {
         state_ = State::kLineStart;
-        continue;
+        return typed;
       }
       // Nothing of ours: it was the guest's after all. Two of them are how to
       // type one.

@@ -2,7 +2,6 @@
 
 #include <optional>
 #include <string>
-#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -24,11 +23,12 @@ class EscapeKeys {
 
   struct Typed {
     std::string for_guest;
-    std::vector<Command> commands;
+    std::optional<Command> command;  // after that
   };
 
-  // `bytes` continue those of the last call.
-  Typed Read(absl::string_view bytes);
+  // Takes what has been typed, up to and with the first command, from the
+  // beginning of `*bytes`, which continue those of the last call.
+  Typed Read(absl::string_view* bytes);
 
   // The keys, a line each, with line breaks for a raw terminal.
   std::string Help() const;

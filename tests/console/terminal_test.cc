@@ -55,6 +55,21 @@ TEST_F(TerminalTest, KeysAfterATilde) {
   EXPECT_EQ(person.client().Wait().exit_code, 0);
 }
 
+TEST_F(TerminalTest, KeysThatComeTogetherCountInTheirOrder) {
+  const UniqueFd guest = ConnectGuest();
+  Person person;
+  person.Start(Client());
+  person.ReadUntil("to leave");
+  person.Type("one\r~rtwo\r~.more");
+  EXPECT_EQ(person.client().Wait().exit_code, 0);
+  Person next;
+  next.Start(Client());
+  next.ReadUntil("to leave");
+  next.Type("next");
+  const std::string typed = "one\rstty rows 30 columns 100\rtwo\rnext";
+  EXPECT_EQ(ReadExactly(guest.get(), typed.size()), typed);
+}
+
 TEST_F(TerminalTest, AnotherEscapeCharacter) {
   const UniqueFd guest = ConnectGuest();
   Person person;
