@@ -1,15 +1,20 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "common/socket.h"
 #include "common/testing/process.h"
 #include "common/testing/status_matchers.h"
 #include "common/testing/temp_dir.h"
 #include "common/unique_fd.h"
+#include "console/message.h"
+#include "console/testing/viewer.h"
 #include "gtest/gtest.h"
 
 namespace vmsilo {
@@ -43,6 +48,25 @@ class ConsoleTest : public ::testing::Test {
     EXPECT_THAT(guest, IsOk());
     relay_->ReadStderrUntil("the virtual machine is connected");
     return *std::move(guest);
+  }
+
+  // What the relay says, asked again and again until it is so.
+  void AwaitStatus(const std::function<bool(const console::Status&)>& is_so,
+                   absl::string_view what) {
+    const UniqueFd relay = console::ConnectViewer(dir_.Path("viewers"));
+    constexpr int kMaxAnswers = 1'000'000;
+    for (int i = 0; i < kMaxAnswers; ++i) {
+      if (is_so(console::AskStatus(relay))) return;
+    }
+    FAIL() << "the console still does not have " << what;
+  }
+
+  void AwaitSize(const console::WindowSize& size) {
+    AwaitStatus(
+        [&size](const console::Status& status) {
+          return status.window_size == size;
+        },
+        absl::StrCat(size.rows, " rows and ", size.columns, " columns"));
   }
 
   TempDir dir_;

@@ -13,8 +13,6 @@
 #include "common/testing/process.h"
 #include "common/testing/stream.h"
 #include "common/unique_fd.h"
-#include "console/message.h"
-#include "console/testing/viewer.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/console/fixture.h"
@@ -25,21 +23,7 @@ namespace {
 
 using ::testing::HasSubstr;
 
-class TerminalTest : public ConsoleTest {
- protected:
-  // What the relay says, asked again and again until it says that the terminal
-  // has this size.
-  void AwaitSize(const console::WindowSize& size) {
-    const UniqueFd relay = console::ConnectViewer(dir_.Path("viewers"));
-    constexpr int kMaxAnswers = 1'000'000;
-    console::WindowSize last;
-    for (int i = 0; i < kMaxAnswers; ++i) {
-      last = console::AskStatus(relay).window_size;
-      if (last == size) return;
-    }
-    FAIL() << "the console has " << last.rows << " rows";
-  }
-};
+class TerminalTest : public ConsoleTest {};
 
 TEST_F(TerminalTest, KeysAfterATilde) {
   const UniqueFd guest = ConnectGuest();

@@ -1,8 +1,10 @@
-"""@kernels for MODULE.bazel."""
+"""@kernels and @debs for MODULE.bazel."""
 
+load("//tests/lab:debs.bzl", "test_debs")
 load("//tests/lab:kernels.bzl", "test_kernels")
 
-def _kernels_impl(_):
+def _from_setup_impl(_):
+    test_debs()
     test_kernels()
 
-kernels = module_extension(implementation = _kernels_impl)
+from_setup = module_extension(implementation = _from_setup_impl)
