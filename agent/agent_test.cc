@@ -311,14 +311,6 @@ constexpr uint64_t kFewKilobytes = 65536;
 constexpr uint64_t kFewKilobytes = 4096;
 #endif
 
-uint64_t PrivateKilobytes(pid_t pid) {
-  const auto status = ReadFile(absl::StrCat("/proc/", pid, "/status"), 65536);
-  EXPECT_THAT(status, IsOk());
-  const size_t at = status->find("\nRssAnon:");
-  EXPECT_NE(at, std::string::npos);
-  return strtoull(status->c_str() + at + strlen("\nRssAnon:"), nullptr, 10);
-}
-
 TEST_F(AgentTest, AClientThatDoesNotReadCostsLittleMemory) {
   StartAgent();
   Client client =

@@ -257,6 +257,31 @@ TEST_F(RelayTest, TheLinkIsPrivateAndGoesAway) {
   }
 }
 
+TEST_F(RelayTest, TheLinkIsMadeWhereItIsSaidAndNowhereElse) {
+  const std::string precious = dir_.Write("precious", "precious");
+  // Who could write to the directory left these.
+  for (const char* name : {"console", "console.new"}) {
+    ASSERT_EQ(symlink(precious.c_str(), dir_.Path(name).c_str()), 0);
+  }
+  {
+    const ChildProcess relay = Start();
+    const UniqueFd guest = ConnectBackend();
+    const UniqueFd terminal = OpenTerminal();
+    SendAll(guest.get(), "hello");
+    EXPECT_EQ(ReadExactly(terminal.get(), 5), "hello");
+  }
+  EXPECT_THAT(ReadFile(precious, 100), IsOkAndHolds("precious"));
+
+  ASSERT_EQ(mkdir(dir_.Path("real").c_str(), 0700), 0);
+  ASSERT_EQ(symlink("real", dir_.Path("linked").c_str()), 0);
+  const ChildProcess::Result result =
+      RunProcess({Runfile("console-relay/vmsilo-console-relay"), "--backend",
+                  dir_.Path("other"), "--pty", dir_.Path("linked/console")});
+  EXPECT_EQ(result.exit_code, 71);
+  EXPECT_THAT(result.err, HasSubstr("linked"));
+  EXPECT_NE(access(dir_.Path("real/console").c_str(), F_OK), 0);
+}
+
 TEST_F(RelayTest, NobodyNoticesThatTheGuestRestarts) {
   const ChildProcess relay = Start();
   const UniqueFd terminal = OpenTerminal();
@@ -326,6 +351,35 @@ TEST_F(RelayTest, AFloodThatNobodyReadsNeverBlocksTheGuest) {
   EXPECT_EQ(AskStatus(viewer).terminal_lost, 0u);  // nobody was there
   const UniqueFd terminal = OpenTerminal();
   EXPECT_THAT(ReadExactly(terminal.get(), 64 * 1024), EndsWith("xthe end"));
+}
+
+// Sanitizers have more.
+#if defined(__SANITIZE_ADDRESS__)
+constexpr uint64_t kFewKilobytes = 65536;
+#else
+constexpr uint64_t kFewKilobytes = 512;
+#endif
+
+TEST_F(RelayTest, PeopleWhoDoNotReadAFloodCostNoMemory) {
+  const ChildProcess relay = Start({"--scrollback", "64K"});
+  const UniqueFd guest = ConnectBackend();
+  const UniqueFd terminal = OpenTerminal();
+  SendAll(guest.get(), "hello");
+  EXPECT_EQ(ReadExactly(terminal.get(), 5), "hello");
+  std::vector<UniqueFd> viewers;
+  while (viewers.size() < console::kMaxViewers - 1) {
+    viewers.push_back(ConnectViewer());
+    AttachViewer(viewers.back(), {});
+  }
+  const UniqueFd asker = ConnectViewer();
+  AskStatus(asker);
+  const uint64_t before = PrivateKilobytes(relay.pid());
+  const std::string block(64 * 1024, 'x');
+  for (int i = 0; i < 512; ++i) SendAll(guest.get(), block);
+  while (AskStatus(asker).from_guest < 512 * block.size()) {
+  }
+  EXPECT_LT(PrivateKilobytes(relay.pid()), before + kFewKilobytes);
+  EXPECT_EQ(AskStatus(asker).viewers, viewers.size());
 }
 
 TEST_F(RelayTest, AUserWhoDoesNotReadLosesBytesAndDoesNotBlockTheGuest) {

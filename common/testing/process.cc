@@ -9,17 +9,21 @@
 
 #include <array>
 #include <cerrno>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
 #include <map>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
 #include "absl/time/time.h"
 #include "common/clock.h"
 #include "common/unique_fd.h"
@@ -207,6 +211,22 @@ ChildProcess::Result RunProcess(std::vector<std::string> argv,
   ChildProcess child = ChildProcess::Start({.argv = std::move(argv)});
   child.Write(input);
   return child.Wait();
+}
+
+uint64_t PrivateKilobytes(pid_t pid) {
+  const std::string path = absl::StrCat("/proc/", pid, "/status");
+  std::ifstream status(path);
+  for (std::string line; std::getline(status, line);) {
+    uint64_t kilobytes = 0;
+    absl::string_view words = line;
+    if (absl::ConsumePrefix(&words, "RssAnon:") &&
+        absl::ConsumeSuffix(&words, " kB") &&
+        absl::SimpleAtoi(words, &kilobytes)) {
+      return kilobytes;
+    }
+  }
+  ADD_FAILURE() << path << " says nothing of RssAnon";
+  return 0;
 }
 
 std::string Runfile(absl::string_view path) {

@@ -2,6 +2,7 @@
 
 #include <sys/types.h>
 
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
@@ -66,6 +67,9 @@ class ChildProcess {
 // Start and Wait in one; `input` goes to stdin.
 ChildProcess::Result RunProcess(std::vector<std::string> argv,
                                 absl::string_view input = "");
+
+// What a process has of the computer's memory for itself.
+uint64_t PrivateKilobytes(pid_t pid);
 
 // The path of a file of the build, such as "proxy/vmsilo-proxy", from the
 // test's runfiles.

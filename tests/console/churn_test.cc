@@ -2,6 +2,7 @@
 // and people die at any moment: who stays sees every byte.
 
 #include <fcntl.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include <cstddef>
@@ -28,6 +29,8 @@
 
 namespace vmsilo {
 namespace {
+
+using ::testing::StartsWith;
 
 class ChurnTest : public ConsoleTest {
  protected:
@@ -131,6 +134,37 @@ TEST_F(ChurnTest, NoByteOfAGuestIsLostWhenItDiesOrWhenWhoTypesDies) {
         << "boot " << boot;
   }
   EXPECT_EQ(console::AskStatus(ConnectViewer()).guest_connections, 200u);
+}
+
+TEST_F(ChurnTest, AClientThatIsKilledIsInNobodysWay) {
+  constexpr uint32_t kSeed = 20261124;
+  std::mt19937 random(kSeed);
+  const UniqueFd guest = ConnectGuest();
+  const UniqueFd steady = ConnectViewer();
+  console::AttachViewer(steady, {});
+  std::string last;  // what the last client typed, and the guest has not read
+  for (int visit = 0; visit < 30; ++visit) {
+    ChildProcess client = ChildProcess::Start({.argv = Client()});
+    std::string typed;
+    for (int i = 0; i < 4000; ++i) {
+      absl::StrAppendFormat(&typed, "%d.%04d ", visit, i);
+    }
+    client.Write(absl::StrCat("\n", typed));
+    // As much of it as the relay had taken, and nothing twice.
+    const std::string rest = ReadUntil(guest.get(), "\n");
+    EXPECT_THAT(last, StartsWith(rest.substr(0, rest.size() - 1)));
+
+    const std::string output = NextOutput(1 + random() % 50000);
+    SendAll(guest.get(), output);
+    const size_t size = random() % typed.size();
+    ASSERT_EQ(ReadExactly(guest.get(), size), typed.substr(0, size));
+    last = typed.substr(size);
+    client.Signal(SIGKILL);
+    EXPECT_EQ(client.Wait().signal, SIGKILL);
+    ASSERT_TRUE(console::ReceiveOutput(steady, output.size()) == output);
+    AwaitNoWriter();
+  }
+  EXPECT_EQ(console::AskStatus(steady).viewers, 1u);
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -26,12 +27,21 @@ class ConsoleTest : public ::testing::Test {
   void SetUp() override { StartRelay(); }
 
   // A new one, when there was one.
-  void StartRelay() {
+  void StartRelay(const std::vector<std::string>& options = {}) {
     relay_.reset();
-    relay_ = std::make_unique<ChildProcess>(ChildProcess::Start(
-        {.argv = {Runfile("console-relay/vmsilo-console-relay"), "--backend",
-                  dir_.Path("backend"), "--pty", dir_.Path("console"),
-                  "--viewers", dir_.Path("viewers"), "--log-level", "debug"}}));
+    std::vector<std::string> argv = {
+        Runfile("console-relay/vmsilo-console-relay"),
+        "--backend",
+        dir_.Path("backend"),
+        "--pty",
+        dir_.Path("console"),
+        "--viewers",
+        dir_.Path("viewers"),
+        "--log-level",
+        "debug"};
+    argv.insert(argv.end(), options.begin(), options.end());
+    relay_ = std::make_unique<ChildProcess>(
+        ChildProcess::Start({.argv = std::move(argv)}));
     relay_->ReadStderrUntil("ready");
   }
 
@@ -67,6 +77,12 @@ class ConsoleTest : public ::testing::Test {
           return status.window_size == size;
         },
         absl::StrCat(size.rows, " rows and ", size.columns, " columns"));
+  }
+
+  void AwaitNoWriter() {
+    AwaitStatus(
+        [](const console::Status& status) { return !status.has_writer; },
+        "room for somebody who types");
   }
 
   TempDir dir_;

@@ -21,7 +21,6 @@
 #include "common/testing/process.h"
 #include "common/testing/stream.h"
 #include "common/unique_fd.h"
-#include "console/message.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/console/fixture.h"
@@ -125,12 +124,6 @@ class SshTest : public ConsoleTest {
   std::string Console(absl::string_view options = "") {
     return absl::StrCat("vmsilo console --socket ", dir_.Path("viewers"), " ",
                         options, " work");
-  }
-
-  void AwaitNoWriter() {
-    AwaitStatus(
-        [](const console::Status& status) { return !status.has_writer; },
-        "room for somebody who types");
   }
 };
 
