@@ -44,8 +44,9 @@ class InstalledHost : public Host {
  public:
   std::optional<FileFacts> Stat(const std::string& path) override {
     static const std::set<std::string> kOurs = {
-        "/usr/bin/vmsilo-console-relay", "/usr/bin/vmsilo-proxy",
-        "/usr/bin/vmsilo-unitgen", "/usr/libexec/vmsilo/vmsilo-prepare"};
+        "/usr/bin/vmsilo-balloond", "/usr/bin/vmsilo-console-relay",
+        "/usr/bin/vmsilo-proxy", "/usr/bin/vmsilo-unitgen",
+        "/usr/libexec/vmsilo/vmsilo-prepare"};
     if (absl::StrContains(path, "/vmsilo-") && !kOurs.contains(path)) {
       return std::nullopt;
     }
