@@ -58,6 +58,7 @@ constexpr int64_t kTellingGrowth = 16 * kMiB;
 // much, and more where it shows that a VM occupies more than its guest could.
 constexpr int64_t kLeastOverhead = 32 * kMiB;
 constexpr int64_t kMostOverhead = 512 * kMiB;
+constexpr absl::Duration kAtRest = absl::Seconds(5);
 
 // However much a person or a policy wants: no kernel lives in less.
 constexpr int64_t kLeastVisible = 64 * kMiB;
@@ -303,8 +304,10 @@ void Balancer::AddSample(VmId id, const absl::StatusOr<GuestSample>& sample,
       vm.settled_cache = caches;
     }
   }
-  if (vm.sample && vm.sample->balloon == sample->balloon && vm.resident) {
-    // What it has beyond all that the guest could.
+  if (vm.resident && sample->balloon == vm.target.value_or(sample->balloon) &&
+      now - vm.resized > kAtRest && now - vm.added > kAtRest) {
+    // What it has beyond all that the guest could. With a balloon that has just
+    // moved, or a sample of before, that would be the guest's growth.
     vm.overhead = std::clamp(
         SaturatingSubtract(*vm.resident, vm.Memory() - sample->balloon),
         vm.overhead, kMostOverhead);
@@ -389,7 +392,7 @@ std::vector<Resize> Balancer::Decide(const HostReading& host, absl::Time now) {
     const Resize resize = {
         .vm = vm->id, .balloon = balloon, .reason = wish->reason};
     if (balloon > present) {
-      vm->stall.OnInflate(present, balloon, now);
+      vm->stall.OnInflate(present, balloon, vm->target.value_or(present), now);
     } else {
       vm->stall.OnOther();
     }

@@ -145,7 +145,7 @@ TEST_F(BalancerTest, AHypervisorsOwnMemoryIsNotTheGuests) {
   EXPECT_EQ(script_.seen.back().guests[0].resident, 968 * kMiB);
   // More than the guest has got is not.
   host_.resident[1] = kMemory + 50 * kMiB;
-  Round();
+  Round(absl::Seconds(6));
   EXPECT_EQ(script_.seen.back().guests[0].resident, kMemory);
   // What is known of it stays.
   host_.resident[1] = 1000 * kMiB;
@@ -154,14 +154,19 @@ TEST_F(BalancerTest, AHypervisorsOwnMemoryIsNotTheGuests) {
   EXPECT_EQ(script_.seen.back().guests[0].resident_then, 950 * kMiB);
 }
 
-TEST_F(BalancerTest, AMovingBalloonSaysNothingOfTheHypervisor) {
+TEST_F(BalancerTest, ABalloonThatHasMovedSaysNothingOfTheHypervisor) {
   Add(1, "work");
+  Round();
+  Round(absl::Seconds(10));
+  script_.balloons[1] = 1000 * kMiB;
+  Round();
   host_.resident[1] = kMemory;
-  Round();
-  Round();
-  guests_[1].balloon = 1000 * kMiB;
-  Round();
+  Round(absl::Seconds(4));
   EXPECT_EQ(script_.seen.back().guests[0].resident, kMemory - 32 * kMiB);
+  // At rest it does.
+  host_.resident[1] = kMemory - 900 * kMiB;
+  Round(absl::Seconds(10));
+  EXPECT_EQ(script_.seen.back().guests[0].resident, kMemory - 1000 * kMiB);
 }
 
 TEST_F(BalancerTest, WithoutAnAnswerNothingIsFresh) {

@@ -20,6 +20,8 @@ constexpr int64_t kReserve = 80 * kMiB;
 // A guest that is growing goes on for a while: so much longer than a look takes
 // is provided for.
 constexpr double kLeadSeconds = 0.5;
+// The fastest that desktops grow. A look from outside costs no guest anything.
+constexpr int64_t kFastestRate = 800 * kMiB;
 // How fast a guest that has touched all it has may use it up without being
 // seen. Slower than the fastest burst: there are messages to be saved, and
 // what was lent beyond the reserve makes up for it.
@@ -298,7 +300,7 @@ absl::Duration CommittedPolicy::UntilNextRound(const Snapshot& snapshot) const {
     // A guest with an empty balloon has all that could be given to it.
     if (guest.target == 0) continue;
     is_calm = false;
-    wait = std::min(wait, Time(Slack(guest), kBlindRate) * 0.5);
+    wait = std::min(wait, Time(Slack(guest), kFastestRate) * 0.5);
   }
   const absl::Duration longest =
       is_calm ? std::max(settings.calm_interval, settings.poll_interval)

@@ -35,14 +35,15 @@ int64_t StallWatch::ParkedTarget(int64_t balloon) {
   return std::max<int64_t>(0, balloon - kParkedBelow);
 }
 
-void StallWatch::OnInflate(int64_t balloon, int64_t target, absl::Time now) {
+void StallWatch::OnInflate(int64_t balloon, int64_t target, int64_t last_target,
+                           absl::Time now) {
   // A request that is merely changed goes on being watched, or a stream of
   // changes would hide that nothing moves.
   if (state_ != State::kMoving) {
     last_balloon_ = balloon;
     last_look_ = now;
     wanted_ = target - balloon;
-    has_turned_ = false;
+    has_turned_ = last_target >= balloon - kDone;
     asked_ = now;
   }
   state_ = State::kMoving;

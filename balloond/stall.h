@@ -18,8 +18,9 @@ class StallWatch {
     kRefused,  // has taken back what it had given
   };
 
-  // A balloon larger than it is was asked for.
-  void OnInflate(int64_t balloon, int64_t target, absl::Time now);
+  // A balloon larger than it is was asked for, instead of `last_target`.
+  void OnInflate(int64_t balloon, int64_t target, int64_t last_target,
+                 absl::Time now);
   // Anything else was.
   void OnOther() { state_ = State::kIdle; }
 
@@ -44,7 +45,8 @@ class StallWatch {
   void Block(absl::Time now);
 
   State state_ = State::kIdle;
-  // Whether it has grown since it was asked to, and when that was.
+  // Whether it has grown since it was asked to, if it was shrinking then, and
+  // when that was.
   bool has_turned_ = false;
   absl::Time asked_;
   int64_t target_ = 0;
