@@ -20,8 +20,8 @@ constexpr double kTurn = 4;
 
 // And could be helped by its balloon.
 bool IsShort(const Guest& guest, const Demand& demand) {
-  const double headroom = guest.free() - guest.watermark() / 2 +
-                          std::max(0.0, guest.cache() - demand.hot);
+  const double headroom =
+      guest.free() - guest.watermark() / 2 + guest.cache() - demand.hot;
   return !guest.is_frozen() && headroom < kGuestFloor &&
          headroom + guest.balloon() >= kGuestFloor;
 }

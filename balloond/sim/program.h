@@ -1,8 +1,10 @@
 #pragma once
 
+#include <functional>
 #include <string>
+#include <vector>
 
-#include "absl/time/time.h"
+#include "absl/status/status.h"
 #include "balloond/sim/run.h"
 #include "common/options.h"
 
@@ -13,15 +15,23 @@ struct Flags {
   std::string policies = "all";
   std::string scenarios = "all";
   std::string seeds = "1-10";
+  std::vector<std::string> traces;
   bool is_final = false;
+
   bool has_details = false;
-  bool has_fine_steps = false;
-  bool keeps_balloon_on_oom = false;
+  bool has_variations = false;
   double memory = 0;  // MiB; 0 looks for the least
   std::string samples;
+  std::string plot;
+  std::string document;
+  std::string printed_trace;
+
+  bool has_fine_steps = false;
+  bool keeps_balloon_on_oom = false;
   RunOptions run;
 };
 
-Program MakeProgram(Flags* flags);
+Program MakeProgram(Flags* flags,
+                    const std::function<absl::Status(const Flags&)>& run);
 
 }  // namespace vmsilo::balloond::sim

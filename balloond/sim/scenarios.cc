@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -193,6 +194,68 @@ Trace Stream(int vms, int rate) {
   return trace;
 }
 
+// One guest grows for ever. Nobody can help it; the others are not to notice.
+Trace Leak() {
+  Trace trace = {.name = "leak",
+                 .duration = 320,
+                 .vms = QuietVms(8, {}),
+                 .host = {{0, kHostPrograms}},
+                 .fixed_ratio = 1.1};
+  VmTrace& leaking = trace.vms[3];
+  leaking.is_exempt = true;
+  const Use rest = leaking.uses.back();
+  leaking.uses.push_back(
+      {.time = 20, .anon = rest.anon, .hot = rest.hot, .io = rest.io});
+  leaking.uses.push_back({.time = 320,
+                          .anon = rest.anon + 15 * 300,
+                          .hot = rest.hot,
+                          .io = rest.io});
+  return trace;
+}
+
+// Three guests sleep, others grow meanwhile, and all wake up to much work.
+Trace Suspend() {
+  Trace trace = {.name = "suspend",
+                 .duration = 180,
+                 .vms = QuietVms(8, {}),
+                 .host = {{0, kHostPrograms}},
+                 .fixed_ratio = 1.25};
+  for (int i = 0; i < 3; ++i) {
+    const double asleep = 40 + 3 * i;
+    VmTrace& vm = trace.vms[i];
+    vm.suspended = {{asleep, asleep + 60}};
+    AddBurst(20, 1000, 400, 15, &vm);
+    AddBurst(asleep + 61, 1200, 400, 30, &vm);
+    AddRamp(35 + 5 * i, 500, 2000, 10, &trace.vms[5 + i]);
+  }
+  return trace;
+}
+
+// One guest says that it has nothing, one that it needs nothing.
+Trace Liar() {
+  Trace trace = {.name = "liar",
+                 .duration = 200,
+                 .vms = QuietVms(8, {}),
+                 .host = {{0, kHostPrograms}},
+                 .fixed_ratio = 1.5};
+  trace.vms[0].lie = Lie::kPoor;
+  trace.vms[1].lie = Lie::kRich;
+  AddRamp(40, 500, 1500, 60, &trace.vms[1]);
+  for (int i = 0; i < 2; ++i) trace.vms[i].is_exempt = true;
+  for (int i = 2; i < 6; ++i) AddRamp(20 * i, 500, 2000, 15, &trace.vms[i]);
+  return trace;
+}
+
+// The daemon dies in the very moment in which a burst begins, and comes back
+// five seconds later.
+Trace Restart() {
+  Trace trace = Spike();
+  trace.name = "restart";
+  trace.daemon_down = {{35.1, 40.1}, {200.1, 205.1}};
+  trace.fixed_ratio = 1.5;
+  return trace;
+}
+
 // What ten people's programs might do. The order of the draws is part of the
 // scenario.
 Trace Desk(int seed) {
@@ -251,6 +314,10 @@ absl::StatusOr<Trace> MakeScenario(absl::string_view name) {
   if (name == "ramp") return Ramp();
   if (name == "thrash") return Thrash();
   if (name == "stuck") return Stuck();
+  if (name == "leak") return Leak();
+  if (name == "suspend") return Suspend();
+  if (name == "liar") return Liar();
+  if (name == "restart") return Restart();
   return Numbered(name);
 }
 
@@ -258,9 +325,26 @@ std::vector<std::string> ScoredScenarios() {
   return {"spike", "herd", "host", "ramp", "thrash", "stuck"};
 }
 
+std::vector<std::string> FixedScenarios() {
+  return {"idle",    "leak",         "suspend",       "liar",
+          "restart", "stream-6-800", "stream-16-200", "stream-32-800"};
+}
+
+std::vector<std::string> StreamScenarios() {
+  std::vector<std::string> names;
+  for (const int rate : {800, 200}) {
+    for (const int vms : {1, 2, 4, 6, 8, 16, 32}) {
+      names.push_back(absl::StrCat("stream-", vms, "-", rate));
+    }
+  }
+  return names;
+}
+
 std::vector<std::string> ScenarioNames() {
   std::vector<std::string> names = ScoredScenarios();
-  names.emplace_back("idle");
+  for (std::string& name : FixedScenarios()) {
+    if (!absl::StartsWith(name, "stream-")) names.push_back(std::move(name));
+  }
   return names;
 }
 

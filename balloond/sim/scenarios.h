@@ -22,6 +22,10 @@ absl::StatusOr<Trace> MakeScenario(absl::string_view name);
 
 // Those whose efficiency makes the score, without the desks.
 std::vector<std::string> ScoredScenarios();
+// Those that run with a host of a fixed size, for what else they show.
+std::vector<std::string> FixedScenarios();
+// Streams of all sizes, to see who swings.
+std::vector<std::string> StreamScenarios();
 // All with a name of their own.
 std::vector<std::string> ScenarioNames();
 

@@ -12,14 +12,20 @@
 #include "balloond/sim/criterion.h"
 #include "balloond/sim/measure.h"
 #include "balloond/sim/policy.h"
+#include "balloond/sim/result.h"
 #include "balloond/sim/run.h"
 #include "balloond/sim/trace.h"
+#include "balloond/sim/world.h"
 
 namespace vmsilo::balloond::sim {
 namespace {
 
 constexpr double kBusy = 1.25;
 constexpr double kCalm = 2;
+constexpr double kShort = 0.95;
+
+// As good as what would have been: so much of all is elsewhere.
+constexpr double kNear = 0.1;
 
 double Ratio(double of, const std::optional<double>& to) {
   return to.has_value() ? of / *to : 0;
@@ -78,7 +84,72 @@ Score Measure(const Workload& workload, const Policy& policy,
   score.busy = Simulate(timeline, policy, run);
   run.world.host.memory = kCalm * bounds.needed;
   score.calm = Simulate(timeline, policy, run);
+  run.world.host.memory = kShort * bounds.needed;
+  const RunResult tight = Simulate(timeline, policy, run);
+  const auto [least, most] = std::minmax_element(tight.pressure_time_of.begin(),
+                                                 tight.pressure_time_of.end());
+  if (least != tight.pressure_time_of.end()) {
+    score.unfairness = (*most - *least) / tight.run_time;
+  }
   return score;
+}
+
+namespace {
+
+// What each guest has, step after step.
+std::vector<double> Visible(const Timeline& timeline, const Policy& policy,
+                            const RunOptions& options) {
+  std::vector<double> visible;
+  (void)Simulate(timeline, policy, options, [&](const World& world) {
+    for (int vm = 0; vm < world.vms(); ++vm) {
+      visible.push_back(world.guest(vm).memory() - world.guest(vm).balloon());
+    }
+  });
+  return visible;
+}
+
+double Recovery(const Timeline& timeline, const Policy& policy,
+                const RunOptions& options) {
+  Trace undisturbed = timeline.trace();
+  undisturbed.daemon_down.clear();
+  const std::vector<double> expected =
+      Visible(Timeline(undisturbed, timeline.step_usec()), policy, options);
+  const std::vector<double> actual = Visible(timeline, policy, options);
+  const auto is_near = [&](int step) {
+    double off = 0;
+    double all = 0;
+    for (int vm = 0; vm < timeline.vms(); ++vm) {
+      const size_t i = static_cast<size_t>(step) * timeline.vms() + vm;
+      off += std::abs(actual[i] - expected[i]);
+      all += expected[i];
+    }
+    return off <= kNear * all;
+  };
+  double longest = 0;
+  for (const Span& span : timeline.trace().daemon_down) {
+    const int back = static_cast<int>(span.to / timeline.step_seconds());
+    int step = back;
+    while (step < timeline.steps() && !is_near(step)) ++step;
+    if (step >= timeline.steps()) return kNever;
+    longest = std::max(longest, (step - back) * timeline.step_seconds());
+  }
+  return longest;
+}
+
+}  // namespace
+
+FixedRun MeasureFixed(const Workload& workload, const Policy& policy,
+                      RunOptions options) {
+  const Timeline& timeline = workload.timeline;
+  options.world.host.memory =
+      timeline.trace().fixed_ratio * workload.bounds.needed;
+  FixedRun fixed = {.workload = timeline.trace().name,
+                    .memory = options.world.host.memory,
+                    .run = Simulate(timeline, policy, options)};
+  if (!timeline.trace().daemon_down.empty()) {
+    fixed.recovery = Recovery(timeline, policy, options);
+  }
+  return fixed;
 }
 
 Summary Summarise(const std::vector<Score>& scores) {

@@ -30,6 +30,10 @@ struct Score {
   // With a quarter more than is needed at least, and with twice as much.
   RunResult busy;
   RunResult calm;
+  // With a twentieth less than is needed, where somebody must be under
+  // pressure: by how much longer, as a share of the run, the one that is most
+  // is so than the one that is least.
+  double unfairness = 0;
 
   // What is needed over what it takes; 0 if nothing suffices.
   double efficiency() const;
@@ -40,6 +44,20 @@ struct Score {
 
 Score Measure(const Workload& workload, const Policy& policy,
               const RunOptions& options);
+
+// What one policy made of a workload with a host of a fixed size.
+struct FixedRun {
+  std::string workload;
+  double memory = 0;  // of the host, MiB
+  RunResult run;
+  // Where the daemon was away: after how many seconds at most what guests
+  // have was the same as if it had not been, but for a tenth; kNever if not in
+  // time.
+  std::optional<double> recovery;
+};
+
+FixedRun MeasureFixed(const Workload& workload, const Policy& policy,
+                      RunOptions options);
 
 // The figures of a policy over several workloads.
 struct Summary {
