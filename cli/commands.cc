@@ -190,7 +190,7 @@ absl::Status AskSilos(std::vector<Silo>* silos) {
   size_t outstanding = 1;
   BalloonQuery balloons(
       loop.get(),
-      [silos, &outstanding](absl::StatusOr<balloon::Answer> answer) {
+      [silos, &outstanding](const absl::StatusOr<balloon::Answer>& answer) {
         --outstanding;
         AddBalloons(answer, silos);
       });
