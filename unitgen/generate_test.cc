@@ -367,6 +367,18 @@ TEST_P(CasesTest, DependenciesAreThereAndOrdered) {
   }
 }
 
+// A back end ends with its connection: `systemctl restart` of a VM would find
+// it gone, and fail.
+TEST_P(CasesTest, WhatAVmIsBoundToRestartsWithIt) {
+  for (const auto& [name, unit] : units_) {
+    if (!absl::EndsWith(name, "-vm.service")) continue;
+    for (const std::string& other : Named(unit, "BindsTo")) {
+      EXPECT_EQ(Named(units_[other], "PartOf").count(name), 1u)
+          << other << " is not part of " << name;
+    }
+  }
+}
+
 // An automatic restart is a restart of everything that requires the unit.
 TEST_P(CasesTest, NothingThatAVmNeedsRestartsByItself) {
   std::set<std::string> needed;

@@ -40,9 +40,13 @@ Unit Backend(const config::Vm& vm, std::string name, const std::string& title,
   return unit;
 }
 
-// For what the VM requires: restarted by hand it would take the VM with it.
-void RefuseManualStart(Unit* unit) {
-  unit->In("Unit").Add("RefuseManualStart", "yes");
+// For what the VM requires, and what ends with its connection: a VM that is
+// restarted needs a new one, and would not start without. Restarted by hand it
+// would take the VM with it.
+void TieTo(const config::Vm& vm, Unit* unit) {
+  unit->In("Unit")
+      .Add("PartOf", layout::VmUnit(vm.name))
+      .Add("RefuseManualStart", "yes");
 }
 
 // Holds back the VM until a back end listens. A connection would be the only
@@ -241,7 +245,7 @@ void AddVirtiofsd(const config::Vm& vm, const config::SharedDirectory& share,
       vm, layout::VirtiofsdUnit(vm.name, share.tag),
       absl::StrCat("Shared directory ", share.tag, " of silo ", vm.name),
       absl::StrCat("shares '", share.path, "' with silo '", vm.name, "'"), key);
-  RefuseManualStart(&unit);
+  TieTo(vm, &unit);
   // A home is made when it is absent.
   const std::optional<std::string> plain = PlainValue(share.path);
   if (!share.is_home && plain.has_value()) {
@@ -315,7 +319,7 @@ void AddSound(const config::Vm& vm, Context* context) {
                                    "' (playback ", OnOff(vm.sound.playback),
                                    ", capture ", OnOff(vm.sound.capture), ")"),
                       VmKey(vm, "sound"));
-  RefuseManualStart(&unit);
+  TieTo(vm, &unit);
   std::string streams;
   if (vm.sound.capture) streams = "input";
   if (vm.sound.playback) {
@@ -353,7 +357,7 @@ void AddGpu(const config::Vm& vm, Context* context) {
   Unit unit = Backend(
       vm, layout::GpuUnit(vm.name), absl::StrCat("GPU of silo ", vm.name),
       absl::StrCat("draws for silo '", vm.name, "'"), VmKey(vm, "gpu"));
-  RefuseManualStart(&unit);
+  TieTo(vm, &unit);
   Section& head = unit.In("Unit");
   if (HasWaylandSeccontext(vm)) {
     const std::string wayland = layout::WaylandSeccontextUnit(vm.name);
