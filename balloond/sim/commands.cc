@@ -64,7 +64,9 @@ struct Seeds {
 
 absl::StatusOr<Seeds> ParseSeeds(absl::string_view text) {
   const std::vector<absl::string_view> parts = absl::StrSplit(text, '-');
-  if (parts.size() > 2) return Usage("--seeds: expected 1-10, or 3");
+  if (parts.size() > 2) {
+    return absl::InvalidArgumentError("expected 1-10, or 3");
+  }
   Seeds seeds;
   VMSILO_ASSIGN_OR_RETURN(seeds.first,
                           ParseNumber<int>(parts[0], 1, kLastSeed));
@@ -213,14 +215,6 @@ std::vector<PolicyScores> MeasureAll(const std::vector<Policy>& policies,
     results.push_back(std::move(result));
   }
   return results;
-}
-
-std::vector<Workload> Workloads(const std::vector<Trace>& traces,
-                                int64_t step_usec) {
-  std::vector<Workload> workloads;
-  workloads.reserve(traces.size());
-  for (const Trace& trace : traces) workloads.emplace_back(trace, step_usec);
-  return workloads;
 }
 
 // What is drawn: so little more than is needed that only a good policy gets

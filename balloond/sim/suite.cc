@@ -64,6 +64,14 @@ class GeometricMean {
 Workload::Workload(const Trace& trace, int64_t step_usec)
     : timeline(trace, step_usec), bounds(BoundsOf(timeline)) {}
 
+std::vector<Workload> Workloads(const std::vector<Trace>& traces,
+                                int64_t step_usec) {
+  std::vector<Workload> workloads;
+  workloads.reserve(traces.size());
+  for (const Trace& trace : traces) workloads.emplace_back(trace, step_usec);
+  return workloads;
+}
+
 double Score::efficiency() const { return Ratio(bounds.needed, strict); }
 double Score::tolerant_efficiency() const {
   return Ratio(bounds.needed, tolerant);

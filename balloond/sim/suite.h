@@ -20,6 +20,9 @@ struct Workload {
   Bounds bounds;
 };
 
+std::vector<Workload> Workloads(const std::vector<Trace>& traces,
+                                int64_t step_usec);
+
 // What one policy made of one workload.
 struct Score {
   std::string workload;

@@ -58,11 +58,8 @@ Table VariationTable(const std::vector<Trace>& traces,
   for (const Policy& policy : policies) headings.push_back(policy.name);
   Table table(headings);
   for (const Variation& variation : Variations()) {
-    std::vector<Workload> workloads;
-    workloads.reserve(traces.size());
-    for (const Trace& trace : traces) {
-      workloads.emplace_back(trace, variation.step_usec);
-    }
+    const std::vector<Workload> workloads =
+        Workloads(traces, variation.step_usec);
     RunOptions varied = options;
     variation.apply(&varied);
     std::vector<std::string> cells = {variation.name};
