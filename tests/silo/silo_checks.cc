@@ -10,9 +10,12 @@
 #include <signal.h>
 
 #include <cstdlib>
+#include <cstring>
 #include <fstream>
 #include <iostream>
 #include <iterator>
+#include <map>
+#include <numeric>
 #include <string>
 #include <utility>
 #include <vector>
@@ -30,6 +33,7 @@
 #include "common/testing/process.h"
 #include "common/testing/status_matchers.h"
 #include "common/testing/stream.h"
+#include "common/testing/terminal.h"
 #include "common/unique_fd.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -112,12 +116,51 @@ std::string Rest(std::ifstream& file) {
 }
 
 // `vmsilo` as the desktop user, to be signalled.
-ChildProcess StartVmsilo(const std::vector<std::string>& arguments) {
+ChildProcess StartVmsilo(const std::vector<std::string>& arguments,
+                         std::map<int, int> fds = {}) {
   std::vector<std::string> argv = {"/usr/bin/setpriv", "--reuid=4200",
                                    "--regid=4200", "--clear-groups",
                                    "/usr/bin/vmsilo"};
   argv.insert(argv.end(), arguments.begin(), arguments.end());
-  return ChildProcess::Start({.argv = std::move(argv)});
+  return ChildProcess::Start({.argv = std::move(argv), .fds = std::move(fds)});
+}
+
+// The silo's terminal, as the desktop user has it in front of them.
+ChildProcess OpenConsole() {
+  return ChildProcess::Start(
+      {.argv = {"/usr/bin/setpriv", "--reuid=4200", "--regid=4200",
+                "--clear-groups", "/usr/bin/socat", "-",
+                "FILE:/run/vmsilo/admin/console,rawer"}});
+}
+
+// Whether the guest's shell answers at `console`, which gets a number that it
+// has not seen yet.
+testing::AssertionResult IsAnsweredAt(ChildProcess& console) {
+  static int number = 1000;
+  ++number;
+  console.Write(
+      absl::StrCat("\r\recho answer-$((", number - 1, " + 1))-ends\r"));
+  const std::string answer = absl::StrCat("answer-", number, "-ends");
+  const std::string seen = console.ReadStdoutUntil(answer);
+  return absl::StrContains(seen, answer)
+             ? testing::AssertionSuccess()
+             : testing::AssertionFailure() << "no answer on the console";
+}
+
+// The numbers of the lines "line NUMBER" in `text`, in order.
+std::vector<int> NumbersOfLines(absl::string_view text) {
+  std::vector<int> numbers;
+  for (const absl::string_view line :
+       absl::StrSplit(text, '\n', absl::SkipEmpty())) {
+    // Behind a shell's prompt, perhaps.
+    const size_t start = line.rfind("line ");
+    int number = -1;
+    if (start != absl::string_view::npos &&
+        absl::SimpleAtoi(line.substr(start + strlen("line ")), &number)) {
+      numbers.push_back(number);
+    }
+  }
+  return numbers;
 }
 
 // The first command since a silo was stopped, as the desktop user. The proxy
@@ -127,7 +170,8 @@ Outcome Boot(const std::string& command) {
   Outcome outcome;
   do {
     outcome = AsDesk(command, kBoot);
-  } while (absl::StrContains(outcome.err, "nobody answers in it") &&
+  } while ((absl::StrContains(outcome.err, "nobody answers in it") ||
+            absl::StrContains(outcome.err, "its agent did not answer")) &&
            absl::Now() < end);
   return outcome;
 }
@@ -405,11 +449,10 @@ TEST_F(SiloTest, ARawDiskStaysRaw) {
 }
 
 TEST_F(SiloTest, TheConsoleIsATerminalForTheDesktopUser) {
-  ASSERT_EQ(AsDesk("vmsilo start admin").status, 0);
-  ChildProcess console = ChildProcess::Start(
-      {.argv = {"/usr/bin/setpriv", "--reuid=4200", "--regid=4200",
-                "--clear-groups", "/usr/bin/socat", "-",
-                "FILE:/run/vmsilo/admin/console,rawer"}});
+  // What is typed before the guest has a driver for its serial port is gone.
+  ASSERT_EQ(Boot("vmsilo run admin -- true").status, 0);
+  ChildProcess console = OpenConsole();
+  console.ReadStdoutUntil("Please press Enter");
   console.Write("\necho $((6 * 7)) is the answer\n");
   console.ReadStdoutUntil("42 is the answer");
   console.Signal(SIGTERM);
@@ -443,6 +486,150 @@ TEST_F(SiloTest, TheConsoleShowsWhatWasBeforeAnybodyLooked) {
   ReadUntil(console->get(), "# ");
   EXPECT_THAT(WriteAll(console->get(), "echo $((40 + 2))-done\r"), IsOk());
   ReadUntil(console->get(), "42-done");
+}
+
+TEST_F(SiloTest, ConsoleIsForAPersonAtATerminal) {
+  Terminal terminal;
+  ChildProcess client = StartVmsilo({"console", "admin"}, terminal.fds());
+  terminal.ReadUntil("~? for help, ~. to leave");
+  terminal.Type("\r");
+  terminal.ReadUntil("# ");
+  terminal.Type("echo $((40 + 3))-typed\r");
+  terminal.ReadUntil("43-typed");
+  const Outcome status = Shell("vmsilo status admin");
+  EXPECT_EQ(status.status, 0) << testing::PrintToString(status);
+  EXPECT_THAT(status.out,
+              AllOf(testing::ContainsRegex("machine +running"),
+                    HasSubstr("machine connected, 1 viewer, one of them "
+                              "types"),
+                    Not(HasSubstr("lost:"))));
+  terminal.Type("\r~.");
+  EXPECT_EQ(client.Wait().exit_code, 0);
+}
+
+// Killed while the hypervisor has bytes for it, and while others have bytes
+// for the guest.
+TEST_F(SiloTest, NothingIsLostOnTheConsoleWhenItsRelayIsKilled) {
+  const std::string vm = Invocation("vmsilo-admin-vm.service");
+  const std::vector<std::string> ends = {
+      "systemctl kill --kill-who=main -s KILL ",
+      "systemctl kill --kill-who=main -s KILL ", "systemctl restart "};
+  const std::string relay = "vmsilo-admin-console-relay.service";
+
+  ChildProcess viewer = StartVmsilo({"console", "--read-only", "admin"});
+  ChildProcess writer = StartVmsilo(
+      {"run", "admin", "--", "sh", "-c",
+       // With pauses: emulated processors have hung where a guest had none.
+       "i=0; until test -e /tmp/enough; do echo line $i >/dev/console; "
+       "i=$((i + 1)); test $((i % 10)) != 0 || sleep 0.1; done; "
+       "echo the end >/dev/console; echo $i"});
+  for (size_t i = 0; i < ends.size(); ++i) {
+    const std::string mark = absl::StrCat("mark-", i, "-");
+    ASSERT_EQ(AsDesk(absl::StrCat("vmsilo run admin -- sh -c 'echo ", mark,
+                                  " >/dev/console'"))
+                  .status,
+              0);
+    viewer.ReadStdoutUntil(mark);
+    EXPECT_TRUE(SucceedsWithin(absl::StrCat("systemctl is-active ", relay)));
+    EXPECT_TRUE(Succeeds(absl::StrCat(ends[i], relay)));
+  }
+  EXPECT_EQ(AsDesk("vmsilo run admin -- touch /tmp/enough").status, 0);
+  const std::string shown = viewer.ReadStdoutUntil("the end");
+  int count = 0;
+  ASSERT_TRUE(absl::SimpleAtoi(writer.Wait().out, &count));
+  std::vector<int> wanted(count);
+  std::iota(wanted.begin(), wanted.end(), 0);
+  EXPECT_TRUE(NumbersOfLines(shown) == wanted)
+      << "of " << count << " lines there are " << NumbersOfLines(shown).size();
+
+  ChildProcess console = OpenConsole();
+  ASSERT_TRUE(IsAnsweredAt(console));
+  console.Write("cat >/tmp/typed; echo $((50 + 5))-typed\r");
+  std::string typed;
+  for (int i = 0; i < 30; ++i) {
+    const std::string line = absl::StrCat("typed line ", i);
+    console.Write(absl::StrCat(line, "\r"));
+    absl::StrAppend(&typed, line, "\n");
+    if (i % 10 == 5) {
+      EXPECT_TRUE(SucceedsWithin(absl::StrCat("systemctl is-active ", relay)));
+      EXPECT_TRUE(Succeeds(absl::StrCat(ends[i / 10], relay)));
+    }
+  }
+  console.Write("\x04");
+  console.ReadStdoutUntil("55-typed");
+  EXPECT_EQ(AsDesk("vmsilo run admin -- cat /tmp/typed").out, typed);
+
+  EXPECT_EQ(Invocation("vmsilo-admin-vm.service"), vm);
+  EXPECT_THAT(
+      Answer("vmsilo status admin"),
+      AllOf(HasSubstr("machine connected, 1 viewer"), Not(HasSubstr("lost:"))));
+  viewer.Signal(SIGTERM);
+  console.Signal(SIGTERM);
+}
+
+TEST_F(SiloTest, AConsoleGoesOnWhenTheMachineStartsAgain) {
+  const std::string relay = Invocation("vmsilo-admin-console-relay.service");
+  ASSERT_EQ(Boot("vmsilo run admin -- true").status, 0);
+  ChildProcess console = OpenConsole();
+  ASSERT_TRUE(IsAnsweredAt(console));
+  // By the guest, for which a hypervisor may have to start again, or not.
+  console.Write("reboot -f\r");
+  EXPECT_THAT(console.ReadStdoutUntil("reboot: Restarting system"),
+              HasSubstr("reboot: Restarting system"));
+  EXPECT_EQ(Boot("vmsilo run admin -- true").status, 0);
+  EXPECT_TRUE(IsAnsweredAt(console));
+  // By a person.
+  EXPECT_TRUE(Succeeds("systemctl restart vmsilo-admin-vm.service", kBoot));
+  EXPECT_EQ(Boot("vmsilo run admin -- true").status, 0);
+  EXPECT_TRUE(IsAnsweredAt(console));
+  EXPECT_EQ(Invocation("vmsilo-admin-console-relay.service"), relay);
+  console.Signal(SIGTERM);
+}
+
+// systemd holds what crosvm has said, Cloud Hypervisor keeps it; QEMU forgets.
+TEST_F(SiloTest, AConsoleThatComesAfterTheMachineShowsWhatWasBefore) {
+  const std::string directory =
+      "/run/systemd/system/vmsilo-admin-console-relay.service.d";
+  // What a hypervisor leaves when it dies must not be in the next one's way.
+  ASSERT_TRUE(Succeeds(
+      absl::StrCat("systemctl kill --kill-who=main -s KILL "
+                   "vmsilo-admin-vm.service; mkfifo -m 644 /run/hold && mkdir ",
+                   directory)));
+  const std::string command = Answer(
+      "sed -n 's/^ExecStart=//p' "
+      "/etc/systemd/system/vmsilo-admin-console-relay.service");
+  // Not of Type=notify, for which the machine would wait.
+  ASSERT_THAT(
+      WriteFileAtomically(
+          absl::StrCat(directory, "/late.conf"),
+          absl::StrCat("[Service]\nType=exec\nNotifyAccess=main\nExecStart=\n"
+                       "ExecStart=/bin/sh -c "
+                       "'cat /run/hold && exec \"$$0\" \"$$@\"' ",
+                       command, "\n"),
+          0644),
+      IsOk());
+  ASSERT_TRUE(Succeeds("systemctl daemon-reload"));
+  EXPECT_TRUE(SucceedsWithin("systemctl is-failed vmsilo-admin-vm.service"));
+  EXPECT_TRUE(SucceedsWithin(
+      "test $(systemctl is-active vmsilo-admin-console-relay.service) = "
+      "inactive"));
+  EXPECT_EQ(Boot("vmsilo run admin -- true").status, 0);
+  const std::string vm = Invocation("vmsilo-admin-vm.service");
+  EXPECT_THAT(Answer("vmsilo status admin"),
+              AllOf(testing::ContainsRegex("machine +running"),
+                    HasSubstr("its relay does not run")));
+
+  EXPECT_TRUE(Succeeds("echo >/run/hold"));
+  EXPECT_TRUE(AppearsWithin("/run/vmsilo/admin/console.d/viewers.socket"));
+  EXPECT_TRUE(
+      SucceedsWithin("vmsilo status admin | grep -q 'machine connected'"));
+  ChildProcess console = OpenConsole();
+  if (Hypervisor() != "qemu") console.ReadStdoutUntil("Please press Enter");
+  EXPECT_TRUE(IsAnsweredAt(console));
+  EXPECT_EQ(Invocation("vmsilo-admin-vm.service"), vm);
+  console.Signal(SIGTERM);
+  EXPECT_TRUE(Succeeds(absl::StrCat("vmsilo stop admin; rm -r /run/hold ",
+                                    directory, " && systemctl daemon-reload")));
 }
 
 TEST_F(SiloTest, AKilledHelperComesBackAndTheGuestDoesNotNotice) {
