@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -60,6 +61,10 @@ constexpr int64_t kLeastOverhead = 32 * kMiB;
 constexpr int64_t kMostOverhead = 512 * kMiB;
 constexpr absl::Duration kAtRest = absl::Seconds(5);
 
+// What a VM occupied is remembered for so long: older samples are taken for as
+// old as this.
+constexpr absl::Duration kOldestSample = absl::Seconds(3);
+
 // However much a person or a policy wants: no kernel lives in less.
 constexpr int64_t kLeastVisible = 64 * kMiB;
 
@@ -98,6 +103,27 @@ int64_t Balancer::GrowthRate::At(absl::Time now) const {
           ? 0
           : rate_ * std::exp2(-absl::FDivDuration(now - since_, half_life_));
   return std::max(least_, static_cast<int64_t>(std::min(rate, 1e15)));
+}
+
+void Balancer::Occupation::Add(absl::Time now, int64_t occupied) {
+  while (readings_.size() > 1 && now - readings_[1].time > kOldestSample) {
+    readings_.pop_front();
+  }
+  readings_.push_back({.time = now, .occupied = occupied});
+}
+
+std::optional<int64_t> Balancer::Occupation::Last() const {
+  if (readings_.empty()) return std::nullopt;
+  return readings_.back().occupied;
+}
+
+std::optional<int64_t> Balancer::Occupation::At(absl::Time time) const {
+  if (readings_.empty()) return std::nullopt;
+  auto after = std::find_if(
+      readings_.begin(), readings_.end(),
+      [time](const Reading& reading) { return reading.time > time; });
+  return after == readings_.begin() ? after->occupied
+                                    : std::prev(after)->occupied;
 }
 
 Balancer::Vm::Vm()
@@ -180,7 +206,7 @@ Snapshot Balancer::Look(const std::vector<Vm*>& vms, const HostReading& host,
     guest.vm = vm->id;
     guest.memory = vm->Memory();
     guest.guaranteed = std::min(vm->traits.guaranteed, guest.memory);
-    guest.resident = vm->GuestPart(vm->resident);
+    guest.resident = vm->GuestPart(vm->resident.Last());
     if (vm->sample) guest.balloon = vm->sample->balloon;
     guest.target = vm->target.value_or(guest.balloon);
     guest.has_sample = vm->IsManaged() && !vm->traits.fixed_balloon;
@@ -197,6 +223,7 @@ Snapshot Balancer::Look(const std::vector<Vm*>& vms, const HostReading& host,
       guest.growth_rate = vm->growth.At(now);
       guest.surge = vm->surge.At(now);
       guest.lasting_share = vm->lasting_share;
+      guest.cache_rate = vm->cache_rate;
       guest.settled_cache = std::min(vm->settled_cache, guest.memory);
       guest.is_fresh = vm->answered >= last_begin_;
       const int64_t critical =
@@ -220,12 +247,14 @@ std::vector<VmId> Balancer::Begin(const HostReading& host, absl::Time now) {
   last_begin_ = now;
   for (auto& [id, vm] : vms_) {
     const auto it = host.resident.find(id);
-    if (vm.resident && it != host.resident.end()) {
-      vm.surge.Add(SaturatingSubtract(it->second, *vm.resident), elapsed, now);
+    if (it == host.resident.end()) {
+      vm.resident.Clear();
+      continue;
     }
-    vm.resident = it == host.resident.end()
-                      ? std::nullopt
-                      : std::optional<int64_t>(it->second);
+    if (const std::optional<int64_t> before = vm.resident.Last()) {
+      vm.surge.Add(SaturatingSubtract(it->second, *before), elapsed, now);
+    }
+    vm.resident.Add(now, it->second);
   }
   const std::vector<Vm*> vms = InOrder();
   const Snapshot snapshot = Look(vms, host, now);
@@ -295,6 +324,12 @@ void Balancer::AddSample(VmId id, const absl::StatusOr<GuestSample>& sample,
       vm.lasting_share = static_cast<double>(std::max<int64_t>(lasting, 0)) /
                          static_cast<double>(std::max<int64_t>(lasting, 0) +
                                              std::max<int64_t>(grown, 0));
+      const double seconds = absl::ToDoubleSeconds(elapsed);
+      vm.cache_rate =
+          seconds <= 0
+              ? 0
+              : static_cast<int64_t>(
+                    static_cast<double>(std::max<int64_t>(grown, 0)) / seconds);
     }
     if (*sample->free > vm.Memory() / 50 + kRoomForCache &&
         absl::ToDoubleSeconds(elapsed) > 0 &&
@@ -304,18 +339,19 @@ void Balancer::AddSample(VmId id, const absl::StatusOr<GuestSample>& sample,
       vm.settled_cache = caches;
     }
   }
-  if (vm.resident && sample->balloon == vm.target.value_or(sample->balloon) &&
+  const std::optional<int64_t> resident_then = vm.resident.At(sample->taken);
+  if (resident_then && sample->balloon == vm.target.value_or(sample->balloon) &&
       now - vm.resized > kAtRest && now - vm.added > kAtRest) {
     // What it has beyond all that the guest could. With a balloon that has just
     // moved, or a sample of before, that would be the guest's growth.
     vm.overhead = std::clamp(
-        SaturatingSubtract(*vm.resident, vm.Memory() - sample->balloon),
+        SaturatingSubtract(*resident_then, vm.Memory() - sample->balloon),
         vm.overhead, kMostOverhead);
   }
   vm.failures = 0;
   vm.answered = now;
   vm.sample = *sample;
-  vm.resident_then = vm.resident;
+  vm.resident_then = resident_then;
   vm.latency = latency;
   ++vm.samples;
   switch (vm.stall.OnBalloon(sample->balloon, now)) {
@@ -438,7 +474,7 @@ std::optional<VmView> Balancer::View(VmId id) const {
   return VmView{.traits = vm.traits,
                 .memory = vm.Memory(),
                 .sample = vm.sample,
-                .resident = vm.resident,
+                .resident = vm.resident.Last(),
                 .target = vm.target,
                 .reason = vm.reason,
                 .is_managed = vm.IsManaged()};

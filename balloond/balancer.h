@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -60,6 +61,22 @@ class Balancer final : public Controller {
     absl::Time since_;
   };
 
+  // What a VM occupied in the last seconds: a sample is older than its arrival.
+  class Occupation {
+   public:
+    void Add(absl::Time now, int64_t occupied);
+    void Clear() { readings_.clear(); }
+    std::optional<int64_t> Last() const;
+    std::optional<int64_t> At(absl::Time time) const;
+
+   private:
+    struct Reading {
+      absl::Time time;
+      int64_t occupied = 0;
+    };
+    std::deque<Reading> readings_;
+  };
+
   struct Vm {
     VmId id = 0;
     VmTraits traits;
@@ -81,8 +98,9 @@ class Balancer final : public Controller {
     GrowthRate growth;
     GrowthRate surge;
     double lasting_share = 1;
+    int64_t cache_rate = 0;
     int64_t settled_cache = 0;
-    std::optional<int64_t> resident;
+    Occupation resident;
     // Of that, what is the hypervisor's own, as far as is known.
     int64_t overhead;
     Reason reason = Reason::kNone;

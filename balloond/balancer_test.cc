@@ -154,6 +154,45 @@ TEST_F(BalancerTest, AHypervisorsOwnMemoryIsNotTheGuests) {
   EXPECT_EQ(script_.seen.back().guests[0].resident_then, 950 * kMiB);
 }
 
+TEST_F(BalancerTest, GrowthCountsFromWhenASampleWasTaken) {
+  Add(1, "work");
+  const auto round = [&](int64_t resident, absl::Duration sample_age) {
+    host_.resident[1] = resident;
+    guests_[1].answer =
+        GuestSample{.free = 3000 * kMiB,
+                    .caches = 500 * kMiB,
+                    .available = 3400 * kMiB,
+                    .total = 4000 * kMiB,
+                    .taken = now_ + absl::Seconds(1) - sample_age};
+    Round();
+    return script_.seen.back().guests[0].resident_then;
+  };
+  round(1000 * kMiB, absl::ZeroDuration());
+  const int64_t first = *round(1000 * kMiB, absl::ZeroDuration());
+  EXPECT_EQ(round(1100 * kMiB, absl::ZeroDuration()), first + 100 * kMiB);
+  EXPECT_EQ(round(1200 * kMiB, absl::Milliseconds(500)), first + 100 * kMiB);
+  EXPECT_EQ(round(1300 * kMiB, absl::Seconds(1)), first + 200 * kMiB);
+  // What it was long ago is not remembered.
+  for (int i = 0; i < 5; ++i) round(1300 * kMiB, absl::ZeroDuration());
+  EXPECT_EQ(round(1400 * kMiB, absl::Seconds(8)), first + 300 * kMiB);
+}
+
+TEST_F(BalancerTest, TheSpeedOfAGuestsCachesIsMeasured) {
+  Add(1, "work");
+  const auto round = [&](int64_t caches) {
+    guests_[1].answer = GuestSample{.free = 3000 * kMiB - caches,
+                                    .caches = caches,
+                                    .available = 3000 * kMiB,
+                                    .total = 4000 * kMiB,
+                                    .taken = now_ + absl::Seconds(2)};
+    Round(absl::Seconds(2));
+    return script_.seen.back().guests[0].cache_rate;
+  };
+  EXPECT_EQ(round(500 * kMiB), 0);
+  EXPECT_EQ(round(500 * kMiB), 0);
+  EXPECT_EQ(round(900 * kMiB), 200 * kMiB);
+}
+
 TEST_F(BalancerTest, ABalloonThatHasMovedSaysNothingOfTheHypervisor) {
   Add(1, "work");
   Round();

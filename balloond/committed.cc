@@ -33,6 +33,8 @@ constexpr int64_t kLeastVisible = 256 * kMiB;
 // Smaller changes are not worth a guest's time.
 constexpr int64_t kLeastChange = 32 * kMiB;
 constexpr double kLeastShare = 0.03;
+// Page cache is not read at the same speed all the time.
+constexpr double kFluctuation = 2;
 // Growth that shows from outside and makes it worth asking what it is for.
 constexpr int64_t kGrowthToAsk = 32 * kMiB;
 constexpr absl::Duration kShortestInterval = absl::Milliseconds(250);
@@ -42,6 +44,9 @@ constexpr absl::Duration kShortInterval = absl::Milliseconds(300);
 // With this beyond all needs a sample every poll interval is enough, and with
 // more they become rarer in proportion.
 constexpr int64_t kAmple = 120 * kMiB;
+
+// A guest that grows by less than this a second is at rest.
+constexpr int64_t kRestlessRate = 4 * kMiB;
 
 struct Need {
   int64_t base = 0;     // what it uses
@@ -59,10 +64,14 @@ int64_t Growth(const Guest& guest) {
   return std::max<int64_t>(0, *guest.resident - *guest.resident_then);
 }
 
-// Of `growth`, what is no page cache that merely passes through.
-int64_t LastingShare(const Guest& guest, int64_t growth) {
-  return static_cast<int64_t>(guest.lasting_share *
-                              static_cast<double>(growth));
+// Of `growth` in `time`, what is no page cache that merely passes through. A
+// guest that grows much faster than its cache did has found something else.
+int64_t Lasting(const Guest& guest, int64_t growth, absl::Duration time) {
+  const auto all = static_cast<double>(growth);
+  const double passing = static_cast<double>(guest.cache_rate) *
+                         absl::ToDoubleSeconds(time) * kFluctuation;
+  return static_cast<int64_t>(
+      std::max(guest.lasting_share * all, all - passing));
 }
 
 int64_t Reserve(const Snapshot& snapshot) {
@@ -116,13 +125,14 @@ Need NeedOf(const Snapshot& snapshot, const Guest& guest) {
   const int64_t cache = std::max<int64_t>(0, guest.caches - pinned);
   const int64_t hot = std::max(std::min(cache, kHotCache), guest.settled_cache);
   need.base = Used(guest) + pinned + hot + Watermark(guest) +
-              LastingShare(guest, Growth(guest));
+              Lasting(guest, Growth(guest), guest.age);
   need.base = std::max(
       {need.base, guest.guaranteed, std::min(kLeastVisible, guest.memory / 2)});
   need.base = std::min(need.base, guest.memory);
-  const int64_t lead = LastingShare(
+  const int64_t lead = Lasting(
       guest,
-      static_cast<int64_t>(kLeadSeconds * static_cast<double>(guest.surge)));
+      static_cast<int64_t>(kLeadSeconds * static_cast<double>(guest.surge)),
+      absl::Seconds(kLeadSeconds));
   need.reserve = std::min(Reserve(snapshot) + lead, guest.memory - need.base);
   return need;
 }
@@ -221,16 +231,28 @@ absl::Duration Time(int64_t amount, int64_t rate) {
                        static_cast<double>(std::max<int64_t>(1, rate)));
 }
 
+// Whether memory is short, or somebody is about to need more.
+bool IsWanted(const Snapshot& snapshot, int64_t level) {
+  if (level < 0 || snapshot.pressure > 0) return true;
+  return std::any_of(snapshot.guests.begin(), snapshot.guests.end(),
+                     [](const Guest& guest) {
+                       return guest.has_sample && guest.surge > kRestlessRate;
+                     });
+}
+
 // How old a guest's sample may become. What a guest has freed shows in samples
-// only: the less there is beyond all needs, the sooner that matters.
+// only: where somebody wants it, the less there is beyond all needs the sooner.
 absl::Duration SampleInterval(const Snapshot& snapshot, const Guest& guest,
                               int64_t level) {
   const Settings& settings = snapshot.settings;
+  const absl::Duration calm =
+      std::max(settings.poll_interval, settings.calm_interval);
   const absl::Duration longest =
-      std::clamp(settings.poll_interval *
-                     (static_cast<double>(level) / static_cast<double>(kAmple)),
-                 std::min(kShortInterval, settings.poll_interval),
-                 std::max(settings.poll_interval, settings.calm_interval));
+      IsWanted(snapshot, level)
+          ? std::clamp(settings.poll_interval * (static_cast<double>(level) /
+                                                 static_cast<double>(kAmple)),
+                       std::min(kShortInterval, settings.poll_interval), calm)
+          : calm;
   if (guest.target == 0 || !IsBlind(guest)) return longest;
   return std::min(
       std::max(Time(Slack(guest), kBlindRate) * 0.5, kShortestInterval),

@@ -121,6 +121,22 @@ TEST(CommittedPolicyTest, AGuestThatGrowsIsGivenBeforeItIsAsked) {
   EXPECT_EQ(wishes[0].reason, Reason::kGuestShort);
 }
 
+TEST(CommittedPolicyTest, GrowthFasterThanTheCachesIsNoCache) {
+  Guest guest = WithBalloon(3276 * kMiB);
+  *guest.resident -= 200 * kMiB;
+  *guest.resident_then = *guest.resident - 200 * kMiB;
+  guest.age = absl::Seconds(1);
+  guest.lasting_share = 0;
+  // So far it was all page cache, read as fast as it grows now.
+  guest.cache_rate = 200 * kMiB;
+  const int64_t kept =
+      CommittedPolicy().Decide(Host(4000 * kMiB, {guest}))[0].balloon;
+  guest.cache_rate = 10 * kMiB;
+  const int64_t given =
+      CommittedPolicy().Decide(Host(4000 * kMiB, {guest}))[0].balloon;
+  EXPECT_LT(given, kept - 50 * kMiB);
+}
+
 TEST(CommittedPolicyTest, WhoUsesMostIsShortFirst) {
   Guest leak = WithBalloon(0);
   leak.free = 50 * kMiB;
@@ -192,6 +208,23 @@ TEST(CommittedPolicyTest, OnlyWhoIsShortAndBlindIsAskedOften) {
   // Growth that shows is asked about.
   *snapshot.guests[0].resident += 40 * kMiB;
   EXPECT_THAT(CommittedPolicy().DueSamples(snapshot), ElementsAre(true, true));
+}
+
+TEST(CommittedPolicyTest, AtRestSamplesMayBeOld) {
+  Guest guest = Quiet();
+  guest.age = absl::Seconds(3);
+  // It has never touched the rest.
+  guest.resident = guest.resident_then = 600 * kMiB;
+  int differences = 0;
+  for (int available = 0; available < 4000; available += 5) {
+    Snapshot snapshot = Host(available * kMiB, {guest, guest});
+    const bool at_rest = CommittedPolicy().DueSamples(snapshot)[1];
+    snapshot.guests[0].surge = 8 * kMiB;
+    const bool restless = CommittedPolicy().DueSamples(snapshot)[1];
+    EXPECT_LE(at_rest, restless) << available;
+    differences += at_rest != restless;
+  }
+  EXPECT_GT(differences, 0);
 }
 
 TEST(CommittedPolicyTest, LooksAsOftenAsItMayWhenAGuestIsShort) {

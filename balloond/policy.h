@@ -43,6 +43,8 @@ struct Snapshot {
     int64_t surge = 0;
     // The part of its growth that was not page cache, when it grew last.
     double lasting_share = 1;
+    // How fast its page cache grew then, bytes per second.
+    int64_t cache_rate = 0;
     // Page cache that it goes on using, as far as can be told: what it had
     // when it could have had more.
     int64_t settled_cache = 0;
