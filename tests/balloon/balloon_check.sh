@@ -6,12 +6,11 @@
 #   bazel run //tests/balloon:balloon_check -- [--compare]
 #
 # Not a test: what an emulated processor virtualises does not always outlast so
-# much load, above all with two of them, and then a guest resets or the whole
-# machine does. Ten minutes a run. GTEST_FILTER selects cases.
+# much load, and then a guest resets or the whole machine does. Ten minutes a run. GTEST_FILTER selects cases.
 set -euo pipefail
 
 check() {
-  tests/lab/lab machine --memory=1536 --timeout=1800 --qemu=-smp --qemu=1 -- \
+  tests/lab/lab machine --memory=1536 --timeout=1800 -- \
     tests/balloon/balloon_checks
 }
 

@@ -125,6 +125,16 @@ class SshTest : public ConsoleTest {
     return absl::StrCat("vmsilo console --socket ", dir_.Path("viewers"), " ",
                         options, " work");
   }
+
+  // After somebody else has left, however.
+  void ExpectTheNextPersonTypes(int guest) {
+    AwaitNoWriter();
+    Person person;
+    person.StartSession(Ssh(Console()));
+    person.ReadUntil("to leave");
+    person.Type("x");
+    EXPECT_EQ(ReadExactly(guest, 1), "x");
+  }
 };
 
 TEST_F(SshTest, CarriesEveryKeyAndWhatTheGuestSays) {
@@ -165,13 +175,7 @@ TEST_F(SshTest, ATildeIsForSsh) {
   person.ReadUntil("Connection to lab closed");
   EXPECT_EQ(person.client().Wait().exit_code, 255);
   EXPECT_TRUE(person.IsRestored());
-  AwaitNoWriter();
-
-  Person next;
-  next.StartSession(Ssh(Console()));
-  next.ReadUntil("to leave");
-  next.Type("x");
-  EXPECT_EQ(ReadExactly(guest.get(), 1), "x");
+  ExpectTheNextPersonTypes(guest.get());
 }
 
 TEST_F(SshTest, TwoTildesAreForTheConsole) {
@@ -228,13 +232,7 @@ TEST_F(SshTest, WhenSshIsKilledTheConsoleIsFree) {
   EXPECT_TRUE(console.IsRunning());
   ASSERT_EQ(kill(person.ForegroundJob(), SIGKILL), 0);
   EXPECT_TRUE(console.Ends());
-  AwaitNoWriter();
-
-  Person next;
-  next.StartSession(Ssh(Console()));
-  next.ReadUntil("to leave");
-  next.Type("x");
-  EXPECT_EQ(ReadExactly(guest.get(), 1), "x");
+  ExpectTheNextPersonTypes(guest.get());
 }
 
 class SshRunTest : public SshTest {

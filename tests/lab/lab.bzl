@@ -24,8 +24,8 @@ def lab_test(name, place, program, size = "medium", data = [], lab_args = [], ar
         args = ["$(rootpath //tests/lab:lab)", place] + lab_args +
                ["--", "$(rootpath %s)" % program] + args,
         data = data + [program, "//tests/lab:lab"],
-        # Mounts, devices and namespaces that a sandbox hides; and a machine
-        # uses all processors.
+        # Mounts, devices and namespaces that a sandbox hides; and a machine is
+        # slow enough alone.
         tags = tags + ["exclusive", "local", "requires-root"],
         **kwargs
     )
